@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The memory that zebra writes and the eBPF program reads: the only file that
+ * both sides include. Change FIB_LAYOUT_VERSION with anything in here.
+ *
+ *   prefix tables ──value──▶ group[gid] ──▶ slot[offset + hash & mask] ──▶ nexthop[n]
+ *
+ * Everything is an array of naturally aligned 16, 32 or 64 bit words, each
+ * written by one release store and read by one load, so that a reader never
+ * sees half a change. What is taken out of use is reused after a grace period.
+ */
+#ifndef BPF_LAYOUT_H
+#define BPF_LAYOUT_H
+
+#include <linux/types.h>
+
+#define FIB_MAGIC 0x44504542u /* "DPEB" */
+#define FIB_LAYOUT_VERSION 1u
+
+/*
+ * Group ids. What a prefix table holds is a group id; the low ones are
+ * verdicts that need no group. 0 is what an empty table is full of.
+ */
+enum fib_group_id {
+	FIB_GROUP_DEFAULT = 0,	   /* no better prefix: use header.v4_default or v6_default */
+	FIB_GROUP_NO_ROUTE = 1,	   /* kernel: nothing matches (and the defaults' first value) */
+	FIB_GROUP_LOCAL = 2,	   /* kernel: an address of this router, or a subnet broadcast */
+	FIB_GROUP_REJECT = 3,	   /* kernel: unreachable and prohibit, it sends the ICMP error */
+	FIB_GROUP_UNSUPPORTED = 4, /* kernel: labels, encapsulation, devices we cannot use */
+	FIB_GROUP_OVERFLOW = 5,	   /* kernel: no room in our tables */
+	FIB_GROUP_BLACKHOLE = 6,   /* drop silently, as the kernel's blackhole */
+	FIB_GROUP_FIRST = 16,	   /* the first id with a descriptor of its own */
+};
+
+/*
+ * IPv4, 18-6-8.
+ *   v4_root[addr >> 14], u32: FIB4_BLOCK | mid block, else a group id
+ *   v4_mid[block * 64 + (addr >> 8 & 63)], u16: FIB4_LOW | low block, else a group id
+ *   v4_low[block * 256 + (addr & 255)], u16: a group id
+ * A group id therefore has 15 bits.
+ */
+#define FIB4_ROOT_BITS 18
+#define FIB4_MID_BITS 6
+#define FIB4_LOW_BITS 8
+#define FIB4_ROOT_SIZE (1u << FIB4_ROOT_BITS)
+#define FIB4_MID_SIZE (1u << FIB4_MID_BITS)
+#define FIB4_LOW_SIZE (1u << FIB4_LOW_BITS)
+#define FIB4_BLOCK 0x80000000u
+#define FIB4_LOW 0x8000u
+#define FIB_MAX_GROUPS 0x8000u
+
+/*
+ * IPv6. v6_root has two parts: FIB6_ROOT_SIZE words for 2000::/3, indexed by
+ * address bits 3..23, then 256 words for everything else, indexed by the first
+ * byte. A word is FIB6_NODE | node, else a group id. Below stand nodes that
+ * consume one byte of the address each (the next after byte 2, or after byte
+ * 0), as deep as there are prefixes, to /128.
+ *
+ * A node compresses 256 words to its runs of equal ones: bit i of bits[] is
+ * set where word i differs from word i - 1 (bit 0 always), and may be set elsewhere; word i is
+ * entry[number of bits set in 0..i, less one]. rank[k] is the number of bits set
+ * in bits[0..k-1], so that one 64-bit population count is enough (it is 0 for
+ * k = 0 and at most 192). An entry is FIB6_NODE | node, a group id, or 0:
+ * then inherit, the group of the longest prefix that covers the whole node,
+ * counts (0 again: the table's default). Entries and inherit may be
+ * replaced in place, each by one store; bits, rank and the number of entries
+ * of a published node never change.
+ *
+ * Nodes are addressed in units of FIB6_UNIT bytes from the pool's start; node 0 is never used.
+ * The pool's map is FIB6_SLACK longer than its size, a power of
+ * two, so that a masked node offset may be read past without a check.
+ */
+#define FIB6_ROOT_BITS 21
+#define FIB6_ROOT_SIZE (1u << FIB6_ROOT_BITS)
+#define FIB6_OUTER_SIZE 256u
+#define FIB6_NODE 0x80000000u
+#define FIB6_UNIT 8u
+#define FIB6_SLACK 2048u
+
+struct fib6_node {
+	__u64 bits[4];
+	__u8 rank[4];
+	__u32 inherit;
+	__u32 entry[];
+};
+
+/*
+ * A group's descriptor, one u64: bits 0..31 the offset of its first slot,
+ * 32..47 the number of slots less one (a power of two less one), 48..62 a
+ * generation that each change raises, 63 set: valid. A group that is not valid has
+ * no room or no members: its packets are the kernel's, counted as FIB_CNT_KERNEL_OVERFLOW.
+ * The offset is any number: add, do not or.
+ */
+#define FIB_DESC_VALID (1ull << 63)
+#define FIB_DESC_OFFSET(d) ((__u32)(d))
+#define FIB_DESC_MASK(d) ((__u32)((d) >> 32) & 0xffffu)
+#define FIB_DESC_GENERATION(d) ((__u32)((d) >> 48) & 0x7fffu)
+#define FIB_MAX_GROUP_SLOTS 8192u
+
+/* What to do with a packet for a next hop: bits 48..55 of fib_nexthop.dst. */
+enum fib_nexthop_action {
+	FIB_NH_KERNEL = 0,    /* give it to the kernel: not usable, or not by us */
+	FIB_NH_REWRITE = 1,   /* MACs known: rewrite and redirect */
+	FIB_NH_RESOLVE = 2,   /* MAC of the gateway not known: bpf_redirect_neigh resolves it */
+	FIB_NH_CONNECTED = 3, /* the destination itself is the neighbour: see struct fib_neigh_key */
+};
+
+/*
+ * A next hop, one cache line. dst and src are each read and written as one
+ * word: the six bytes of a MAC in memory order, lowest byte first, then 16 bits.
+ */
+struct fib_nexthop {
+	__u64 dst;     /* bytes 0..5 gateway's MAC, byte 6 enum fib_nexthop_action, byte 7 zero */
+	__u64 src;     /* bytes 0..5 interface's MAC, bytes 6..7 its MTU (u16, at most 65535) */
+	__u32 ifindex; /* egress; never changes while the next hop is in use */
+	__u16 family;  /* of gate: AF_INET, AF_INET6, 0 for none; never changes either */
+	__u16 reserved0;
+	__u8 gate[16];
+	__u8 reserved[24];
+};
+
+#define FIB_WORD_MAC 0x0000ffffffffffffull
+#define FIB_NH_ACTION(dst) ((__u32)((dst) >> 48) & 0xffu)
+#define FIB_NH_MTU(src) ((__u32)((src) >> 48))
+
+/*
+ * Interfaces that the program forwards for, a direct-mapped array by the low
+ * bits of ifindex. An entry is one u64 word: the ifindex in bits 0..31, flags
+ * above. Any other packet is the kernel's.
+ */
+#define FIB_MAX_INTERFACES 4096u
+#define FIB_IF_V4 (1ull << 32) /* net.ipv4.conf.IF.forwarding */
+#define FIB_IF_V6 (1ull << 33) /* net.ipv6.conf.IF.forwarding */
+
+/* Hash map "neighbours": hosts of connected networks whose MAC the kernel knows. */
+struct fib_neigh_key {
+	__u32 ifindex;
+	__u32 family;
+	__u8 addr[16]; /* IPv4 in the first four */
+};
+
+/*
+ * What the program did with each packet: counted once, per CPU, in
+ * counters[cpu].packets[]. X(enumerator, name in show and JSON, what it means).
+ */
+#define FIB_COUNTERS(X) \
+	X(FORWARDED, "forwarded", "rewritten from the tables and sent out") \
+	X(FORWARDED_NEIGH, "forwarded-neighbour", "sent out, MAC address filled in by the kernel") \
+	X(KERNEL_INTERFACE, "kernel-interface", "came in where we do not forward this family") \
+	X(KERNEL_NOT_HOST, "kernel-not-host", "multicast, broadcast or another's MAC address") \
+	X(KERNEL_VLAN, "kernel-vlan", "VLAN tagged") \
+	X(KERNEL_ETHERTYPE, "kernel-ethertype", "neither IPv4 nor IPv6 (ARP, MPLS, ...)") \
+	X(KERNEL_MALFORMED, "kernel-malformed", "truncated, or a version or length that cannot be") \
+	X(KERNEL_CHECKSUM, "kernel-checksum", "IPv4 header checksum wrong") \
+	X(KERNEL_OPTIONS, "kernel-options", "IPv4 options or IPv6 hop-by-hop header") \
+	X(KERNEL_TTL, "kernel-ttl", "TTL or hop limit of 1 or 0") \
+	X(KERNEL_MARTIAN, "kernel-martian", "source or destination that is not forwarded") \
+	X(KERNEL_LOCAL, "kernel-local", "for an address of this router or a subnet broadcast") \
+	X(KERNEL_NO_ROUTE, "kernel-no-route", "no prefix matches") \
+	X(KERNEL_REJECT, "kernel-reject", "unreachable or prohibit route") \
+	X(KERNEL_UNSUPPORTED, "kernel-unsupported", "route with labels, encapsulation or a device we do not use") \
+	X(KERNEL_OVERFLOW, "kernel-overflow", "prefix for which our tables had no room") \
+	X(KERNEL_NEXTHOP, "kernel-nexthop", "next hop down, or its neighbour failed") \
+	X(KERNEL_NEIGHBOUR, "kernel-neighbour", "connected host whose MAC address is not known yet") \
+	X(KERNEL_MTU, "kernel-mtu", "larger than the MTU of the way out") \
+	X(KERNEL_SAME_INTERFACE, "kernel-same-interface", "would leave by the interface it came in by") \
+	X(KERNEL_INTERNAL, "kernel-internal", "tables not as expected: a defect, please report") \
+	X(DROP_BLACKHOLE, "drop-blackhole", "blackhole route") \
+	X(DROP_INTERNAL, "drop-internal", "rewriting failed half way: a defect, please report")
+
+enum fib_counter {
+#define X(e, n, h) FIB_CNT_##e,
+	FIB_COUNTERS(X)
+#undef X
+	FIB_CNT_MAX,
+};
+
+/* Rows of counters are a power of two long, so that indices can be masked. */
+#define FIB_CNT_ROW 32u
+
+struct fib_cpu_counters {
+	__u64 packets[FIB_CNT_ROW];
+} __attribute__((aligned(64)));
+
+/* nexthop_counters[cpu * nexthops + n] */
+struct fib_nexthop_counters {
+	__u64 packets;
+	__u64 bytes; /* of layer 3, as received */
+};
+
+/* Sizes, all powers of two, fixed when the maps are made. */
+struct fib_geometry {
+	__u32 v4_mid_blocks;   /* at most 2^18 */
+	__u32 v4_low_blocks;   /* at most 2^15 */
+	__u32 v6_node_bytes;   /* at most 2^28 */
+	__u32 groups;	       /* at most FIB_MAX_GROUPS */
+	__u32 slots;	       /* at most 2^22 */
+	__u32 nexthops;	       /* at most 2^16 */
+	__u32 neighbours;
+	__u32 cpus;	       /* possible CPUs, rounded up */
+};
+
+/* The first thing in the pinned maps: map "fib_header". */
+struct fib_header {
+	__u32 magic;
+	__u32 layout_version;
+	struct fib_geometry geometry;
+	__u32 v4_default; /* group id for addresses whose value is 0 */
+	__u32 v6_default;
+};
+
+#endif /* BPF_LAYOUT_H */

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The FIB: prefix tables, next-hop groups and next hops in memory that the
+ * eBPF program reads (bpf/layout.h). Plain C: knows neither FRR nor libbpf.
+ *
+ * Any thread may call anything here: each function takes the FIB's own lock,
+ * for microseconds (a very short prefix over a full table: milliseconds).
+ * Readers of the shared memory take none. Functions return 0 or a negative
+ * errno; after an error the tables are as before, or send to the kernel.
+ */
+#ifndef DPLANE_EBPF_FIB_H
+#define DPLANE_EBPF_FIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/layout.h"
+
+struct fib;
+
+/*
+ * Where the shared arrays are mapped. The caller owns the memory, which is
+ * zeroed at fib_new() and stays mapped until after fib_free().
+ */
+struct fib_memory {
+	struct fib_header *header;
+	uint32_t *v4_root;
+	uint16_t *v4_mid;
+	uint16_t *v4_low;
+	uint32_t *v6_root;
+	uint8_t *v6_node;
+	uint64_t *group;
+	uint16_t *slot;
+	struct fib_nexthop *nexthop;
+};
+
+/* Which array, for sizes. */
+enum fib_array {
+	FIB_ARRAY_HEADER,
+	FIB_ARRAY_V4_ROOT,
+	FIB_ARRAY_V4_MID,
+	FIB_ARRAY_V4_LOW,
+	FIB_ARRAY_V6_ROOT,
+	FIB_ARRAY_V6_NODE,
+	FIB_ARRAY_GROUP,
+	FIB_ARRAY_SLOT,
+	FIB_ARRAY_NEXTHOP,
+	FIB_ARRAY_MAX,
+};
+
+/* Bytes that an array needs with this geometry, slack included. */
+size_t fib_array_size(enum fib_array array, const struct fib_geometry *geometry);
+
+/* True if every size is a power of two within the bounds layout.h gives. */
+bool fib_geometry_valid(const struct fib_geometry *geometry);
+
+/* Where a caller without maps (tests, fuzzers, benchmarks) gets the memory. */
+int fib_memory_alloc(struct fib_memory *memory, const struct fib_geometry *geometry);
+void fib_memory_free(struct fib_memory *memory);
+
+/* An empty FIB: every address is FIB_GROUP_NO_ROUTE. NULL: out of memory, or bad geometry. */
+struct fib *fib_new(const struct fib_memory *memory, const struct fib_geometry *geometry);
+void fib_free(struct fib *fib);
+
+/* ---- prefixes ---- */
+
+struct fib_prefix {
+	uint8_t family; /* AF_INET or AF_INET6 */
+	uint8_t len;
+	uint8_t addr[16]; /* network byte order; bits beyond len are ignored */
+};
+
+/*
+ * Install or replace the route of a prefix. group is a verdict below
+ * FIB_GROUP_FIRST (not FIB_GROUP_DEFAULT), or an id from fib_group_set() that
+ * was not dropped. The route holds a reference to its group.
+ *
+ * With no room in the pools the route is kept all the same and its addresses go to the
+ * kernel (FIB_GROUP_OVERFLOW) until there is: 0 is returned and stats.v4_overflow or
+ * v6_overflow counts it. -EINVAL: bad prefix or group. -ENOMEM: out of ordinary
+ * memory; the prefix, and what surrounds it, goes to the kernel for good.
+ */
+int fib_route_set(struct fib *fib, const struct fib_prefix *prefix, uint32_t group);
+
+/* Remove a prefix. -ENOENT: it was not there. */
+int fib_route_del(struct fib *fib, const struct fib_prefix *prefix);
+
+/*
+ * Host addresses that are the kernel's whatever the routes say: own addresses,
+ * subnet broadcasts, subnet-router anycast. Counted: as many dels as adds. A
+ * route of the same /32 or /128 may come and go meanwhile and takes effect afterwards.
+ */
+int fib_local_add(struct fib *fib, uint8_t family, const uint8_t *addr);
+int fib_local_del(struct fib *fib, uint8_t family, const uint8_t *addr);
+
+/*
+ * What the program would find for an address, read from the shared memory.
+ * Returns the group id with FIB_GROUP_DEFAULT already resolved.
+ */
+uint32_t fib_lookup(struct fib *fib, uint8_t family, const uint8_t *addr);
+
+/*
+ * The longest known prefix that covers prefix (same length included). Returns its group, or 0: none.
+ * The group is as fib_route_set() had it; FIB_GROUP_LOCAL for a local address without a route of its own.
+ */
+uint32_t fib_route_covering(struct fib *fib, const struct fib_prefix *prefix,
+			    struct fib_prefix *found);
+
+/*
+ * Calls cb for every route of a family, in no particular order, under the lock in
+ * chunks: *cursor starts at 0, at most max routes are visited a call; returns true while there is more.
+ * Routes that change between calls may be missed or seen twice. Local addresses are no routes.
+ */
+typedef void (*fib_route_cb)(void *arg, const struct fib_prefix *prefix, uint32_t group);
+bool fib_route_walk(struct fib *fib, uint8_t family, uint64_t *cursor, size_t max, fib_route_cb cb,
+		    void *arg);
+
+/* ---- next hops and groups ---- */
+
+struct fib_nexthop_key {
+	uint32_t ifindex;
+	uint8_t family; /* of gate: AF_INET, AF_INET6, or 0: the network is connected */
+	uint8_t gate[16];
+};
+
+struct fib_member {
+	struct fib_nexthop_key nexthop;
+	uint32_t weight; /* 0 counts as 1 */
+};
+
+/*
+ * Create (*group == 0) or change a group: its members and zebra's weights. The same
+ * next hop twice counts with the sum of its weights. Slots change as little as the new
+ * weights allow, and all at once. Without a free id or next-hop number *group becomes
+ * FIB_GROUP_OVERFLOW on creation, and an existing group sends to the kernel until it is set again;
+ * without slots the group exists and sends to the kernel until there are some. 0 is
+ * returned and stats.group_overflow counts it. With all next hops down the slots are as if
+ * all were up: what a packet meets is the next hops' own action.
+ * n == 0: an existing group sends to the kernel. -EINVAL, -ENOMEM.
+ */
+int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *members, size_t n);
+
+/* The caller's interest ends; the id is freed when no route refers to it any more. */
+int fib_group_drop(struct fib *fib, uint32_t group);
+
+/* What links/ knows of a next hop. */
+struct fib_adjacency {
+	bool down;	/* out of service: groups do without it while they have another */
+	uint8_t action; /* enum fib_nexthop_action */
+	uint8_t dst[6]; /* with FIB_NH_REWRITE */
+	uint8_t src[6]; /* with FIB_NH_REWRITE */
+	uint16_t mtu;
+};
+
+/*
+ * Publish how a next hop is reached. A new next hop starts as FIB_NH_KERNEL, not down.
+ * Where `down` changes, the groups with this member are recomputed. -ENOENT:
+ * no such next hop (any more), or key (unless NULL) is not its key.
+ */
+int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_nexthop_key *key,
+			const struct fib_adjacency *adjacency);
+
+/*
+ * Told whenever a next hop appears (added) or is no longer used. Called under
+ * the lock, from the thread that changed the group: it must only take note.
+ * The watcher is told of what exists already when it is set. NULL: nobody watches.
+ */
+typedef void (*fib_nexthop_watcher)(void *arg, uint32_t nexthop, const struct fib_nexthop_key *key,
+				    bool added);
+void fib_nexthop_watch(struct fib *fib, fib_nexthop_watcher watcher, void *arg);
+
+/* ---- for show ---- */
+
+struct fib_nexthop_info {
+	uint32_t nexthop;
+	struct fib_nexthop_key key;
+	struct fib_adjacency adjacency; /* as published, read from the shared memory */
+	uint32_t groups;		/* that have it as a member */
+};
+
+struct fib_member_info {
+	uint32_t nexthop;
+	uint32_t weight; /* as asked */
+	uint32_t slots;	 /* as published */
+};
+
+struct fib_group_info {
+	uint32_t group;
+	uint32_t routes; /* that refer to it */
+	uint32_t slots;
+	uint32_t generation;
+	bool dropped;
+	size_t n;
+	struct fib_member_info *members; /* malloc'ed, caller frees */
+};
+
+int fib_nexthop_get(struct fib *fib, uint32_t nexthop, struct fib_nexthop_info *info);
+int fib_group_get(struct fib *fib, uint32_t group, struct fib_group_info *info);
+/* The first used id at or above `from`, or 0: none. */
+uint32_t fib_nexthop_next(struct fib *fib, uint32_t from);
+uint32_t fib_group_next(struct fib *fib, uint32_t from);
+
+struct fib_pool_stats {
+	uint64_t used;	  /* bytes */
+	uint64_t retired; /* bytes, waiting for a grace period */
+	uint64_t size;
+};
+
+struct fib_stats {
+	struct fib_geometry geometry;
+	uint64_t v4_routes, v6_routes;
+	uint64_t v4_overflow, v6_overflow; /* routes that now go to the kernel for want of room */
+	uint64_t locals;
+	uint64_t groups, group_overflow; /* in use; times that a group found no room */
+	uint64_t nexthops, nexthops_down;
+	uint64_t slots;
+	struct fib_pool_stats v4_mid, v4_low, v6_node;
+	uint64_t route_sets, route_dels, group_sets;
+	uint64_t grace_periods;
+};
+void fib_stats(struct fib *fib, struct fib_stats *stats);
+
+/* ---- reclamation ---- */
+
+/*
+ * A thread that can wait for a grace period loops: wait, begin, let every program that
+ * runs now end, end. fib_reclaim_wait() returns true once something was
+ * retired, false at the timeout or after fib_reclaim_wake(). end() makes everything that was retired
+ * before the matching begin() free again, and places routes that had no room.
+ */
+bool fib_reclaim_wait(struct fib *fib, int timeout_ms);
+void fib_reclaim_wake(struct fib *fib);
+uint64_t fib_reclaim_begin(struct fib *fib);
+void fib_reclaim_end(struct fib *fib, uint64_t epoch);
+
+#endif /* DPLANE_EBPF_FIB_H */

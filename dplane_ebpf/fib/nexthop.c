@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Next hops: one number for each key, as long as groups have it as a member.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "dplane_ebpf/fib/fib_internal.h"
+
+int fib_nexthop_init(struct fib *fib)
+{
+	fib->nexthop = calloc(fib->geometry.nexthops, sizeof(*fib->nexthop));
+	fib->nexthop_hash = calloc(fib->geometry.nexthops, sizeof(*fib->nexthop_hash));
+	return fib->nexthop && fib->nexthop_hash ? 0 : -ENOMEM;
+}
+
+void fib_nexthop_fini(struct fib *fib)
+{
+	free(fib->nexthop);
+	free(fib->nexthop_hash);
+}
+
+static size_t gate_len(uint8_t family)
+{
+	return family == AF_INET6 ? 16 : family == AF_INET ? 4 : 0;
+}
+
+bool fib_nexthop_key_valid(const struct fib_nexthop_key *key)
+{
+	return key->ifindex &&
+	       (key->family == AF_INET || key->family == AF_INET6 || key->family == 0);
+}
+
+static bool key_equal(const struct fib_nexthop_key *a, const struct fib_nexthop_key *b)
+{
+	return a->ifindex == b->ifindex && a->family == b->family &&
+	       !memcmp(a->gate, b->gate, gate_len(a->family));
+}
+
+static uint32_t *key_bucket(struct fib *fib, const struct fib_nexthop_key *key)
+{
+	uint64_t hash = (uint64_t)key->ifindex << 8 | key->family;
+
+	for (size_t i = 0; i < gate_len(key->family); i++)
+		hash = hash * 1099511628211ull + key->gate[i];
+	hash *= 0x9e3779b97f4a7c15ull;
+	return &fib->nexthop_hash[(hash >> 32) & (fib->geometry.nexthops - 1)];
+}
+
+uint32_t fib_nexthop_ref(struct fib *fib, const struct fib_nexthop_key *key)
+{
+	uint32_t *bucket = key_bucket(fib, key), number;
+	struct fib_nexthop_entry *entry;
+	struct fib_nexthop *shared;
+
+	for (number = *bucket; number; number = fib->nexthop[number].next) {
+		if (key_equal(&fib->nexthop[number].key, key)) {
+			fib->nexthop[number].refs++;
+			return number;
+		}
+	}
+	number = fib_pool_alloc(&fib->pool[FIB_POOL_NEXTHOP], 1);
+	if (number == FIB_POOL_NONE)
+		return 0;
+	entry = &fib->nexthop[number];
+	memset(entry, 0, sizeof(*entry));
+	LIST_INIT(&entry->members);
+	entry->key.ifindex = key->ifindex;
+	entry->key.family = key->family;
+	memcpy(entry->key.gate, key->gate, gate_len(key->family));
+	entry->refs = 1;
+	entry->next = *bucket;
+	*bucket = number;
+
+	/* nobody reads it yet: the number appears in slots after this */
+	shared = &fib->memory.nexthop[number];
+	memset(shared, 0, sizeof(*shared));
+	shared->ifindex = entry->key.ifindex;
+	shared->family = entry->key.family;
+	memcpy(shared->gate, entry->key.gate, sizeof(shared->gate));
+	if (fib->watcher)
+		fib->watcher(fib->watcher_arg, number, &entry->key, true);
+	return number;
+}
+
+void fib_nexthop_unref(struct fib *fib, uint32_t nexthop)
+{
+	struct fib_nexthop_entry *entry = &fib->nexthop[nexthop];
+	uint32_t *link = key_bucket(fib, &entry->key);
+
+	if (--entry->refs)
+		return;
+	while (*link != nexthop)
+		link = &fib->nexthop[*link].next;
+	*link = entry->next;
+	fib->nexthops_down -= entry->down;
+	fib_retire(fib, FIB_POOL_NEXTHOP, nexthop, 1);
+	if (fib->watcher)
+		fib->watcher(fib->watcher_arg, nexthop, &entry->key, false);
+}
+
+static bool nexthop_used(const struct fib *fib, uint32_t nexthop)
+{
+	return nexthop && nexthop < fib->geometry.nexthops && fib->nexthop[nexthop].refs;
+}
+
+static uint64_t mac_word(const uint8_t mac[6])
+{
+	uint64_t word = 0;
+
+	for (int i = 0; i < 6; i++)
+		word |= (uint64_t)mac[i] << (8 * i);
+	return word;
+}
+
+static void word_mac(uint64_t word, uint8_t mac[6])
+{
+	for (int i = 0; i < 6; i++)
+		mac[i] = (uint8_t)(word >> (8 * i));
+}
+
+static void adjacency_publish(struct fib_nexthop *shared, const struct fib_adjacency *adjacency)
+{
+	uint64_t dst = (uint64_t)adjacency->action << 48;
+	uint64_t src = (uint64_t)adjacency->mtu << 48;
+
+	if (adjacency->action == FIB_NH_REWRITE) {
+		dst |= mac_word(adjacency->dst);
+		src |= mac_word(adjacency->src);
+	} else {
+		/* a reader that still goes by an old REWRITE finds the MAC it goes with */
+		src |= shared->src & FIB_WORD_MAC;
+	}
+	if (adjacency->action == FIB_NH_KERNEL) {
+		fib_store(&shared->dst, dst);
+		fib_store(&shared->src, src);
+	} else {
+		fib_store(&shared->src, src);
+		fib_store(&shared->dst, dst);
+	}
+}
+
+int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_nexthop_key *key,
+			const struct fib_adjacency *adjacency)
+{
+	struct fib_nexthop_entry *entry;
+	struct fib_group_member *member;
+	int err = -ENOENT;
+
+	if (adjacency->action > FIB_NH_CONNECTED)
+		return -EINVAL;
+	pthread_mutex_lock(&fib->lock);
+	entry = nexthop_used(fib, nexthop) ? &fib->nexthop[nexthop] : NULL;
+	if (entry && (!key || key_equal(&entry->key, key))) {
+		bool changed = entry->down != adjacency->down;
+
+		err = 0;
+		entry->down = adjacency->down;
+		if (changed)
+			fib->nexthops_down += entry->down ? 1 : -1ull;
+		adjacency_publish(&fib->memory.nexthop[nexthop], adjacency);
+		if (changed) {
+			LIST_FOREACH(member, &entry->members, sibling)
+			fib_slots_publish(fib, member->group);
+		}
+	}
+	pthread_mutex_unlock(&fib->lock);
+	return err;
+}
+
+void fib_nexthop_watch(struct fib *fib, fib_nexthop_watcher watcher, void *arg)
+{
+	pthread_mutex_lock(&fib->lock);
+	fib->watcher = watcher;
+	fib->watcher_arg = arg;
+	for (uint32_t i = 1; watcher && i < fib->pool[FIB_POOL_NEXTHOP].top; i++) {
+		if (fib->nexthop[i].refs)
+			watcher(arg, i, &fib->nexthop[i].key, true);
+	}
+	pthread_mutex_unlock(&fib->lock);
+}
+
+int fib_nexthop_get(struct fib *fib, uint32_t nexthop, struct fib_nexthop_info *info)
+{
+	const struct fib_nexthop_entry *entry;
+	const struct fib_nexthop *shared;
+	int err = -ENOENT;
+
+	memset(info, 0, sizeof(*info));
+	pthread_mutex_lock(&fib->lock);
+	if (nexthop_used(fib, nexthop)) {
+		entry = &fib->nexthop[nexthop];
+		shared = &fib->memory.nexthop[nexthop];
+		info->nexthop = nexthop;
+		info->key = entry->key;
+		info->groups = entry->refs;
+		info->adjacency.down = entry->down;
+		info->adjacency.action = (uint8_t)FIB_NH_ACTION(shared->dst);
+		info->adjacency.mtu = (uint16_t)FIB_NH_MTU(shared->src);
+		if (info->adjacency.action == FIB_NH_REWRITE) {
+			word_mac(shared->dst, info->adjacency.dst);
+			word_mac(shared->src, info->adjacency.src);
+		}
+		err = 0;
+	}
+	pthread_mutex_unlock(&fib->lock);
+	return err;
+}
+
+uint32_t fib_nexthop_next(struct fib *fib, uint32_t from)
+{
+	uint32_t found = 0;
+
+	pthread_mutex_lock(&fib->lock);
+	for (uint32_t i = from ? from : 1; !found && i < fib->pool[FIB_POOL_NEXTHOP].top; i++) {
+		if (fib->nexthop[i].refs)
+			found = i;
+	}
+	pthread_mutex_unlock(&fib->lock);
+	return found;
+}

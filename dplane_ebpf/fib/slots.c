@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The slots of a group, from its members, which of them are up, and their weights,
+ * with the fewest moves: the only place where slots are written.
+ */
+#include "dplane_ebpf/fib/fib_internal.h"
+
+/*
+ * A group of several starts with this many slots at least, this many for each, and so many
+ * that the smallest weight has two, up to a limit: unequal weights must not use up the pool.
+ */
+#define SLOTS_MIN 64u
+#define SLOTS_PER_MEMBER 16u
+#define SLOTS_FOR_WEIGHTS 2048u
+
+static uint32_t slots_wanted(const struct fib_group *group)
+{
+	uint32_t wanted = SLOTS_MIN, least = UINT32_MAX;
+	uint64_t total = 0;
+
+	if (group->n == 1)
+		return 1;
+	for (uint32_t i = 0; i < group->n; i++) {
+		total += group->member[i].weight;
+		if (group->member[i].weight < least)
+			least = group->member[i].weight;
+	}
+	while ((wanted < SLOTS_PER_MEMBER * group->n && wanted < FIB_MAX_GROUP_SLOTS) ||
+	       ((uint64_t)wanted * least < 2 * total && wanted < SLOTS_FOR_WEIGHTS))
+		wanted *= 2;
+	/* larger is kept: to shrink would move flows */
+	return wanted > group->slots ? wanted : group->slots;
+}
+
+static bool member_live(const struct fib *fib, const struct fib_group *group, uint32_t i, bool any)
+{
+	return !any || !fib->nexthop[group->member[i].nexthop].down;
+}
+
+/*
+ * Each member's number of slots into member[].slots, by the largest remainder. With none
+ * up, all count: the next hops' own state then decides.
+ */
+static void slots_share(const struct fib *fib, struct fib_group *group, uint32_t slots)
+{
+	uint64_t total = 0, exact;
+	uint32_t left = slots;
+	bool any = false;
+
+	for (uint32_t i = 0; i < group->n; i++)
+		any |= !fib->nexthop[group->member[i].nexthop].down;
+	for (uint32_t i = 0; i < group->n; i++) {
+		if (member_live(fib, group, i, any))
+			total += group->member[i].weight;
+	}
+	for (uint32_t i = 0; i < group->n; i++) {
+		exact = member_live(fib, group, i, any) ? (uint64_t)slots * group->member[i].weight
+							: 0;
+		group->member[i].slots = (uint32_t)(exact / total);
+		left -= group->member[i].slots;
+	}
+	/* fewer are left than members with a remainder: one more each, the largest first */
+	for (uint64_t above = total; left;) {
+		uint64_t largest = 0;
+
+		for (uint32_t i = 0; i < group->n; i++) {
+			exact = (uint64_t)slots * group->member[i].weight % total;
+			if (member_live(fib, group, i, any) && exact < above && exact > largest)
+				largest = exact;
+		}
+		for (uint32_t i = 0; i < group->n && left; i++) {
+			exact = (uint64_t)slots * group->member[i].weight % total;
+			if (member_live(fib, group, i, any) && exact == largest) {
+				group->member[i].slots++;
+				left--;
+			}
+		}
+		above = largest;
+	}
+}
+
+/* Fills value[] with next hops. Returns whether it differs from what is published. */
+static bool slots_assign(struct fib *fib, const struct fib_group *group, uint16_t *value,
+			 uint32_t slots)
+{
+	const uint16_t *old = &fib->memory.slot[group->offset];
+	uint32_t quota[FIB_MAX_GROUP_SLOTS], next = 0, mark;
+	bool changed = slots != group->slots;
+
+	for (uint32_t i = 0; i < group->n; i++) {
+		quota[i] = group->member[i].slots;
+		fib->nexthop[group->member[i].nexthop].mark = i + 1;
+	}
+	for (uint32_t i = 0; i < slots; i++) {
+		/* flows that an old slot had find it again in a larger table */
+		value[i] = group->slots ? old[i & (group->slots - 1)] : 0;
+		mark = fib->nexthop[value[i]].mark;
+		if (mark && quota[mark - 1])
+			quota[mark - 1]--;
+		else
+			value[i] = 0;
+	}
+	for (uint32_t i = 0; i < slots; i++) {
+		if (value[i])
+			continue;
+		while (!quota[next])
+			next++;
+		quota[next]--;
+		value[i] = (uint16_t)group->member[next].nexthop;
+		changed = true;
+	}
+	for (uint32_t i = 0; i < group->n; i++)
+		fib->nexthop[group->member[i].nexthop].mark = 0;
+	return changed;
+}
+
+static void desc_publish(struct fib *fib, uint32_t id)
+{
+	struct fib_group *group = &fib->group[id];
+	uint64_t desc = 0;
+
+	group->generation = (group->generation + 1) & 0x7fff;
+	if (group->slots)
+		desc = FIB_DESC_VALID | (uint64_t)group->generation << 48 |
+		       (uint64_t)(group->slots - 1) << 32 | group->offset;
+	fib_store(&fib->memory.group[id], desc);
+}
+
+static void group_wait(struct fib *fib, struct fib_group *group, bool waiting)
+{
+	fib->groups_waiting -= group->waiting;
+	group->waiting = waiting;
+	fib->groups_waiting += waiting;
+}
+
+void fib_slots_remove(struct fib *fib, uint32_t id, bool group_ends)
+{
+	struct fib_group *group = &fib->group[id];
+	uint32_t slots = group->slots;
+
+	group_wait(fib, group, false);
+	if (!slots)
+		return;
+	group->slots = 0;
+	/* of a group that ends, readers who have its id may use all until the grace period is over */
+	if (!group_ends)
+		desc_publish(fib, id);
+	fib_retire(fib, FIB_POOL_SLOT, group->offset, slots);
+}
+
+void fib_slots_publish(struct fib *fib, uint32_t id)
+{
+	struct fib_group *group = &fib->group[id];
+	uint32_t old = group->slots, old_offset = group->offset, slots, offset;
+	uint16_t value[FIB_MAX_GROUP_SLOTS];
+
+	if (!group->n) {
+		fib_slots_remove(fib, id, false);
+		return;
+	}
+	slots = slots_wanted(group);
+	slots_share(fib, group, slots);
+	if (!slots_assign(fib, group, value, slots))
+		return;
+	offset = fib_pool_alloc(&fib->pool[FIB_POOL_SLOT], slots);
+	if (offset == FIB_POOL_NONE) {
+		if (slots == old) {
+			/* no room to do it at once: slot by slot, each right for its flows */
+			for (uint32_t i = 0; i < slots; i++)
+				fib_store(&fib->memory.slot[old_offset + i], value[i]);
+			desc_publish(fib, id);
+			return;
+		}
+		if (!group->waiting)
+			fib->group_overflow++;
+		fib_slots_remove(fib, id, false);
+		group_wait(fib, group, true);
+		return;
+	}
+	group_wait(fib, group, false);
+	for (uint32_t i = 0; i < slots; i++)
+		fib_store(&fib->memory.slot[offset + i], value[i]);
+	group->offset = offset;
+	group->slots = slots;
+	desc_publish(fib, id);
+	if (old)
+		fib_retire(fib, FIB_POOL_SLOT, old_offset, old);
+}
+
+void fib_slots_place(struct fib *fib)
+{
+	for (uint32_t id = FIB_GROUP_FIRST;
+	     fib->groups_waiting && id < fib->pool[FIB_POOL_GROUP].top; id++) {
+		if (fib->group[id].waiting)
+			fib_slots_publish(fib, id);
+	}
+}
