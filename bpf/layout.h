@@ -99,10 +99,11 @@ struct fib6_node {
 
 /* What to do with a packet for a next hop: bits 48..55 of fib_nexthop.dst. */
 enum fib_nexthop_action {
-	FIB_NH_KERNEL = 0,    /* give it to the kernel: not usable, or not by us */
-	FIB_NH_REWRITE = 1,   /* MACs known: rewrite and redirect */
-	FIB_NH_RESOLVE = 2,   /* MAC of the gateway not known: bpf_redirect_neigh resolves it */
-	FIB_NH_CONNECTED = 3, /* the destination itself is the neighbour: see struct fib_neigh_key */
+	FIB_NH_KERNEL = 0,  /* give it to the kernel: not usable, or not by us */
+	FIB_NH_REWRITE = 1, /* MACs known: rewrite and redirect */
+	FIB_NH_RESOLVE = 2, /* MAC of the gateway not known: bpf_redirect_neigh resolves it */
+	FIB_NH_CONNECTED =
+		3, /* the destination itself is the neighbour: see struct fib_neigh_key */
 };
 
 /*
@@ -150,7 +151,8 @@ struct fib_neigh_key {
 	X(KERNEL_NOT_HOST, "kernel-not-host", "multicast, broadcast or another's MAC address") \
 	X(KERNEL_VLAN, "kernel-vlan", "VLAN tagged") \
 	X(KERNEL_ETHERTYPE, "kernel-ethertype", "neither IPv4 nor IPv6 (ARP, MPLS, ...)") \
-	X(KERNEL_MALFORMED, "kernel-malformed", "truncated, or a version or length that cannot be") \
+	X(KERNEL_MALFORMED, "kernel-malformed", \
+	  "truncated, or a version or length that cannot be") \
 	X(KERNEL_CHECKSUM, "kernel-checksum", "IPv4 header checksum wrong") \
 	X(KERNEL_OPTIONS, "kernel-options", "IPv4 options or IPv6 hop-by-hop header") \
 	X(KERNEL_TTL, "kernel-ttl", "TTL or hop limit of 1 or 0") \
@@ -158,12 +160,15 @@ struct fib_neigh_key {
 	X(KERNEL_LOCAL, "kernel-local", "for an address of this router or a subnet broadcast") \
 	X(KERNEL_NO_ROUTE, "kernel-no-route", "no prefix matches") \
 	X(KERNEL_REJECT, "kernel-reject", "unreachable or prohibit route") \
-	X(KERNEL_UNSUPPORTED, "kernel-unsupported", "route with labels, encapsulation or a device we do not use") \
+	X(KERNEL_UNSUPPORTED, "kernel-unsupported", \
+	  "route with labels, encapsulation or a device we do not use") \
 	X(KERNEL_OVERFLOW, "kernel-overflow", "prefix for which our tables had no room") \
 	X(KERNEL_NEXTHOP, "kernel-nexthop", "next hop down, or its neighbour failed") \
-	X(KERNEL_NEIGHBOUR, "kernel-neighbour", "connected host whose MAC address is not known yet") \
+	X(KERNEL_NEIGHBOUR, "kernel-neighbour", \
+	  "connected host whose MAC address is not known yet") \
 	X(KERNEL_MTU, "kernel-mtu", "larger than the MTU of the way out") \
-	X(KERNEL_SAME_INTERFACE, "kernel-same-interface", "would leave by the interface it came in by") \
+	X(KERNEL_SAME_INTERFACE, "kernel-same-interface", \
+	  "would leave by the interface it came in by") \
 	X(KERNEL_INTERNAL, "kernel-internal", "tables not as expected: a defect, please report") \
 	X(DROP_BLACKHOLE, "drop-blackhole", "blackhole route") \
 	X(DROP_INTERNAL, "drop-internal", "rewriting failed half way: a defect, please report")
@@ -172,7 +177,7 @@ enum fib_counter {
 #define X(e, n, h) FIB_CNT_##e,
 	FIB_COUNTERS(X)
 #undef X
-	FIB_CNT_MAX,
+		FIB_CNT_MAX,
 };
 
 /* Rows of counters are a power of two long, so that indices can be masked. */
@@ -190,14 +195,14 @@ struct fib_nexthop_counters {
 
 /* Sizes, all powers of two, fixed when the maps are made. */
 struct fib_geometry {
-	__u32 v4_mid_blocks;   /* at most 2^18 */
-	__u32 v4_low_blocks;   /* at most 2^15 */
-	__u32 v6_node_bytes;   /* at most 2^28 */
-	__u32 groups;	       /* at most FIB_MAX_GROUPS */
-	__u32 slots;	       /* at most 2^22 */
-	__u32 nexthops;	       /* at most 2^16 */
+	__u32 v4_mid_blocks; /* at most 2^18 */
+	__u32 v4_low_blocks; /* at most 2^15 */
+	__u32 v6_node_bytes; /* at most 2^28 */
+	__u32 groups;	     /* at most FIB_MAX_GROUPS */
+	__u32 slots;	     /* at most 2^22 */
+	__u32 nexthops;	     /* at most 2^16 */
 	__u32 neighbours;
-	__u32 cpus;	       /* possible CPUs, rounded up */
+	__u32 cpus; /* possible CPUs, rounded up */
 };
 
 /* The first thing in the pinned maps: map "fib_header". */

@@ -73,7 +73,8 @@ static void set_down(uint32_t n, bool down)
 
 START_TEST(shares_follow_weights)
 {
-	static const uint32_t weights[][3] = {{1, 1, 1}, {1, 2, 3}, {100, 1, 1}, {7, 0, 250}, {1, 1, 65535}};
+	static const uint32_t weights[][3] = {
+		{1, 1, 1}, {1, 2, 3}, {100, 1, 1}, {7, 0, 250}, {1, 1, 65535}};
 	/* as many slots as give the smallest weight two, within the limit */
 	static const uint32_t sizes[] = {64, 64, 256, 1024, 2048};
 	uint16_t slots[FIB_MAX_GROUP_SLOTS];

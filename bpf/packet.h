@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is a packet one that may be forwarded? Finds the network header, checks it
+ * (RFC 1812 5.2.2, RFC 8200) and hashes the flow.
+ */
+#ifndef BPF_PACKET_H
+#define BPF_PACKET_H
+
+#include <stdbool.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+
+#include <bpf/bpf_endian.h>
+
+#include "bpf/hash.h"
+#include "bpf/maps.h"
+
+/* linux/ip.h keeps these to the kernel */
+#define IP_MF 0x2000
+#define IP_OFFSET 0x1fff
+
+struct packet {
+	void *data;
+	void *data_end;
+	__u32 length; /* of layer 3, as its header says */
+	__u32 hash;   /* of the flow */
+	__u32 l4; /* offset of the transport header; 0: a fragment, or behind an extension header */
+	__u8 protocol;
+};
+
+/* A check's answer where no counter is due yet. */
+#define PACKET_OK FIB_CNT_MAX
+
+/*
+ * Make headers readable: at least need bytes, and want bytes where the packet has them, so that all packets
+ * of a flow are hashed alike. False: the packet is shorter than need.
+ */
+static __always_inline bool packet_headers(struct __sk_buff *skb, struct packet *p, __u32 need,
+					   __u32 want)
+{
+	p->data = (void *)(long)skb->data;
+	p->data_end = (void *)(long)skb->data_end;
+	if (p->data + want <= p->data_end)
+		return true;
+	if (p->data_end - p->data < skb->len) {
+		if (bpf_skb_pull_data(skb, skb->len < want ? skb->len : want))
+			return false;
+		p->data = (void *)(long)skb->data;
+		p->data_end = (void *)(long)skb->data_end;
+	}
+	return p->data + need <= p->data_end;
+}
+
+/* The ports of a whole datagram as one word for the hash, else 0. */
+static __always_inline __u32 packet_ports(const struct packet *p, const __u32 *ports)
+{
+	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP && p->protocol != IPPROTO_SCTP)
+		return 0;
+	return (void *)(ports + 1) <= p->data_end ? *ports : 0;
+}
+
+/* ---- IPv4 ---- */
+
+/* True if the header's checksum is right (RFC 1071): the sum of its ten words is all ones. */
+static __always_inline bool ipv4_checksum_right(const struct iphdr *ip)
+{
+	const __u32 *word = (const __u32 *)ip;
+	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+/* 0/8, 127/8, 224/4 and 240/4 are not forwarded, to or from (RFC 1812 5.3.7, RFC 1122 3.2.1.3). */
+static __always_inline bool ipv4_martian(__u32 addr)
+{
+	return addr >> 24 == 0 || addr >> 24 == 127 || addr >= 0xe0000000u;
+}
+
+static __always_inline enum fib_counter packet_check4(struct __sk_buff *skb, struct packet *p)
+{
+	const struct iphdr *ip;
+	__u64 hash;
+
+	if (!packet_headers(skb, p, ETH_HLEN + sizeof(*ip), ETH_HLEN + sizeof(*ip) + 20))
+		return FIB_CNT_KERNEL_MALFORMED;
+	ip = p->data + ETH_HLEN;
+	if ((void *)(ip + 1) > p->data_end)
+		return FIB_CNT_KERNEL_MALFORMED;
+	p->length = bpf_ntohs(ip->tot_len);
+	if (ip->version != 4 || ip->ihl < 5 || p->length < ip->ihl * 4u ||
+	    p->length > skb->len - ETH_HLEN)
+		return FIB_CNT_KERNEL_MALFORMED;
+	if (ip->ihl > 5)
+		return FIB_CNT_KERNEL_OPTIONS;
+	if (!ipv4_checksum_right(ip))
+		return FIB_CNT_KERNEL_CHECKSUM;
+	if (ipv4_martian(bpf_ntohl(ip->saddr)) || ipv4_martian(bpf_ntohl(ip->daddr)))
+		return FIB_CNT_KERNEL_MARTIAN;
+	if (ip->ttl <= 1)
+		return FIB_CNT_KERNEL_TTL;
+
+	p->protocol = ip->protocol;
+	hash = hash_mix(HASH_A ^ ip->protocol, (__u64)ip->saddr << 32 | ip->daddr);
+	p->l4 = 0;
+	/* a datagram's fragments stay together: none of them is hashed by its ports */
+	if (!(ip->frag_off & bpf_htons(IP_MF | IP_OFFSET))) {
+		p->l4 = ETH_HLEN + sizeof(*ip);
+		hash = hash_mix(hash, packet_ports(p, (const __u32 *)(ip + 1)));
+	}
+	p->hash = hash_end(hash);
+	return PACKET_OK;
+}
+
+/* ---- IPv6 ---- */
+
+/*
+ * Multicast, link-local, and of ::/8 the unspecified and loopback addresses and IPv4-mapped ones, are
+ * not forwarded (RFC 4291 2.5, RFC 4007 9). high and low: the address in host byte order.
+ */
+static __always_inline bool ipv6_martian(__u64 high, __u64 low)
+{
+	if (high >> 56 == 0xff || high >> 54 == 0xfe80ull >> 6)
+		return true;
+	return high == 0 && (low <= 1 || low >> 32 == 0xffff);
+}
+
+static __always_inline __u64 ipv6_half(const struct in6_addr *addr, int half)
+{
+	return (__u64)bpf_ntohl(addr->in6_u.u6_addr32[2 * half]) << 32 |
+	       bpf_ntohl(addr->in6_u.u6_addr32[2 * half + 1]);
+}
+
+static __always_inline enum fib_counter packet_check6(struct __sk_buff *skb, struct packet *p)
+{
+	__u64 source_high, source_low, high, low, hash;
+	const struct ipv6hdr *ip;
+	__u32 first;
+
+	if (!packet_headers(skb, p, ETH_HLEN + sizeof(*ip), ETH_HLEN + sizeof(*ip) + 20))
+		return FIB_CNT_KERNEL_MALFORMED;
+	ip = p->data + ETH_HLEN;
+	if ((void *)(ip + 1) > p->data_end)
+		return FIB_CNT_KERNEL_MALFORMED;
+	first = bpf_ntohl(*(const __be32 *)ip);
+	p->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (first >> 28 != 6 || p->length > skb->len - ETH_HLEN)
+		return FIB_CNT_KERNEL_MALFORMED;
+	/* every router has to look into it; a length of 0 with it is a jumbogram's */
+	if (ip->nexthdr == IPPROTO_HOPOPTS)
+		return FIB_CNT_KERNEL_OPTIONS;
+	source_high = ipv6_half(&ip->saddr, 0);
+	source_low = ipv6_half(&ip->saddr, 1);
+	high = ipv6_half(&ip->daddr, 0);
+	low = ipv6_half(&ip->daddr, 1);
+	if (ipv6_martian(source_high, source_low) || ipv6_martian(high, low))
+		return FIB_CNT_KERNEL_MARTIAN;
+	if (ip->hop_limit <= 1)
+		return FIB_CNT_KERNEL_TTL;
+
+	p->protocol = ip->nexthdr;
+	/* addresses and flow label (RFC 6437), the same in every fragment */
+	hash = hash_mix(HASH_A ^ (first & 0xfffff), source_high);
+	hash = hash_mix(hash, source_low);
+	hash = hash_mix(hash, high);
+	hash = hash_mix(hash, low);
+	p->l4 = 0;
+	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP ||
+	    p->protocol == IPPROTO_SCTP) {
+		p->l4 = ETH_HLEN + sizeof(*ip);
+		hash = hash_mix(hash,
+				(__u64)packet_ports(p, (const __u32 *)(ip + 1)) << 8 | p->protocol);
+	}
+	p->hash = hash_end(hash);
+	return PACKET_OK;
+}
+
+#endif /* BPF_PACKET_H */

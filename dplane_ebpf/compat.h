@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What differs between FRR 8.4, 10.3 and 10.7, and nothing else. Included before
+ * any other header of FRR's.
+ */
+#ifndef DPLANE_EBPF_COMPAT_H
+#define DPLANE_EBPF_COMPAT_H
+
+/*
+ * frr-dev has no config.h, and without these FRR's structures have another size than in
+ * the zebra that Debian ships. A tree of tools/frr-headers defines them itself.
+ */
+#ifndef HAVE_NETLINK
+#define HAVE_NETLINK 1
+#endif
+#ifndef HAVE_NETNS
+#define HAVE_NETNS 1
+#endif
+#ifndef HAVE_BFDD
+#define HAVE_BFDD 1
+#endif
+
+#include <linux/rtnetlink.h>
+/* 10.3's headers use it without including it */
+#include <string.h>
+
+#include "lib/zebra.h"
+#include "lib/command.h"
+#include "lib/hook.h"
+#include "lib/json.h"
+#include "lib/libfrr.h"
+#include "lib/module.h"
+#include "lib/nexthop.h"
+#include "lib/nexthop_group.h"
+#include "lib/prefix.h"
+#include "lib/privs.h"
+#include "lib/route_types.h"
+#include "lib/version.h"
+#include "lib/vrf.h"
+#include "lib/vty.h"
+#include "lib/zclient.h"
+#include "zebra/zebra_dplane.h"
+#include "zebra/zebra_netns_notify.h"
+#include "zebra/zebra_ns.h"
+
+_Static_assert(sizeof(struct zebra_ns) > 256,
+	       "FRR's headers are not configured as zebra was: HAVE_NETLINK is not in effect");
+_Static_assert(sizeof(struct zebra_dplane_info) > sizeof(ns_id_t) + 2 * sizeof(int),
+	       "FRR's headers are not configured as zebra was: HAVE_NETLINK is not in effect");
+_Static_assert(RT_TABLE_MAIN == 254, "FRR's headers hide the kernel's main table");
+
+/* FRR 9 renamed the main loop's types: struct thread became struct event. */
+#ifdef event_add_event
+typedef struct event_loop compat_loop;
+typedef struct event compat_event;
+#define compat_add_event(loop, function, event) event_add_event(loop, function, NULL, 0, event)
+#define compat_cancel_event(event) event_cancel(event)
+#else
+typedef struct thread_master compat_loop;
+typedef struct thread compat_event;
+#define compat_add_event(loop, function, event) thread_add_event(loop, function, NULL, 0, event)
+#define compat_cancel_event(event) thread_cancel(event)
+#endif
+
+/* The directory of zebra's sockets; its last part is what -N says, or "frr". */
+static inline const char *compat_state_dir(void)
+{
+#ifdef ZAPI_SOCK_NAME
+	return frr_runstatedir;
+#else
+	return frr_vtydir;
+#endif
+}
+
+/* FRR 10 has routes for the router's own addresses; before, they never reach a provider. */
+static inline bool compat_route_is_local(const struct zebra_dplane_ctx *ctx)
+{
+#ifdef ZEBRA_ROUTE_LOCAL
+	return dplane_ctx_get_type(ctx) == ZEBRA_ROUTE_LOCAL;
+#else
+	return false;
+#endif
+}
+
+#endif /* DPLANE_EBPF_COMPAT_H */

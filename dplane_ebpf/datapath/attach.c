@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Attaching to interfaces: by a tcx link, which is pinned, or as a clsact filter
+ * with a handle and priority of ours. Both outlive the process and are taken over by the next one,
+ * program for program, so that no packet passes between the two.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "dplane_ebpf/datapath/datapath_internal.h"
+
+/* linux/bpf.h has it from 6.6 on, and the headers may be older than the kernel */
+#define TCX_INGRESS 46
+
+/* What tells our filter from those of others. */
+#define CLSACT_HANDLE 0xdeb
+#define CLSACT_PRIORITY 57005
+
+static struct attachment *attachment_find(const struct datapath *datapath, uint32_t ifindex)
+{
+	struct attachment *a = datapath->attachments;
+
+	while (a && a->ifindex != ifindex)
+		a = a->next;
+	return a;
+}
+
+/* ---- tcx ---- */
+
+/* Is our program among those at the interface's tcx ingress? */
+static bool tcx_runs_here(const struct datapath *datapath, uint32_t ifindex)
+{
+	struct bpf_prog_info info = {0};
+	__u32 ids[64], count = sizeof(ids) / sizeof(ids[0]), len = sizeof(info), flags = 0;
+
+	if (bpf_obj_get_info_by_fd(datapath_program_fd(datapath), &info, &len) ||
+	    bpf_prog_query(ifindex, TCX_INGRESS, 0, &flags, ids, &count))
+		return false;
+	for (__u32 i = 0; i < count; i++) {
+		if (ids[i] == info.id)
+			return true;
+	}
+	return false;
+}
+
+/* The link that an earlier process pinned, with our program in place of its; -1: none, or not here. */
+static int tcx_take_over(const struct datapath *datapath, uint32_t ifindex)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (!pins_link_path(datapath, ifindex, path))
+		return -1;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -1;
+	/* numbers are used again: the link may be of an interface that is gone */
+	if (bpf_link_update(fd, datapath_program_fd(datapath), NULL) == 0 &&
+	    tcx_runs_here(datapath, ifindex))
+		return fd;
+	close(fd);
+	unlink(path);
+	return -1;
+}
+
+static int tcx_attach(const struct datapath *datapath, uint32_t ifindex)
+{
+	int fd = tcx_take_over(datapath, ifindex);
+	char path[PATH_MAX];
+
+	if (fd >= 0)
+		return fd;
+	fd = bpf_link_create(datapath_program_fd(datapath), ifindex, TCX_INGRESS, NULL);
+	if (fd < 0)
+		return -errno;
+	if (pins_link_path(datapath, ifindex, path) && bpf_obj_pin(fd, path)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* ---- clsact ---- */
+
+static int clsact_attach(const struct datapath *datapath, uint32_t ifindex, bool *qdisc_is_ours)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
+		    .prog_fd = datapath_program_fd(datapath), .flags = BPF_TC_F_REPLACE);
+	int err = bpf_tc_hook_create(&hook);
+
+	if (err && err != -EEXIST)
+		return err;
+	*qdisc_is_ours = !err;
+	return bpf_tc_attach(&hook, &filter);
+}
+
+/* Our filter, whoever of us attached it. */
+static int clsact_detach(uint32_t ifindex, bool qdisc_is_ours)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	int err = bpf_tc_detach(&hook, &filter);
+
+	if (qdisc_is_ours) {
+		hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+		bpf_tc_hook_destroy(&hook);
+	}
+	return err;
+}
+
+/* ---- both ---- */
+
+int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_hook *hook)
+{
+	struct attachment *a = attachment_find(datapath, ifindex);
+	int err = -EINVAL;
+
+	*hook = DATAPATH_HOOK_NONE;
+	if (a) {
+		*hook = a->hook;
+		return 0;
+	}
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	a->ifindex = ifindex;
+	a->link_fd = -1;
+	if (!datapath->clsact_only) {
+		a->hook = DATAPATH_HOOK_TCX;
+		a->link_fd = err = tcx_attach(datapath, ifindex);
+	}
+	/* so says a kernel that does not know tcx */
+	if (err == -EINVAL) {
+		a->hook = DATAPATH_HOOK_CLSACT;
+		err = clsact_attach(datapath, ifindex, &a->qdisc_is_ours);
+	}
+	if (err < 0) {
+		free(a);
+		return err;
+	}
+	a->next = datapath->attachments;
+	datapath->attachments = a;
+	*hook = a->hook;
+	return 0;
+}
+
+static bool is_nothing(int err)
+{
+	return err == -ENODEV || err == -ENOENT || err == -EINVAL;
+}
+
+int datapath_detach(struct datapath *datapath, uint32_t ifindex)
+{
+	struct attachment **place = &datapath->attachments, *a;
+	char path[PATH_MAX];
+	int err = 0;
+
+	while (*place && (*place)->ifindex != ifindex)
+		place = &(*place)->next;
+	a = *place;
+	if (pins_link_path(datapath, ifindex, path))
+		unlink(path);
+	/* the last reference to a link ends it */
+	if (a && a->link_fd >= 0)
+		close(a->link_fd);
+	else
+		err = clsact_detach(ifindex, a && a->qdisc_is_ours);
+	if (a) {
+		*place = a->next;
+		free(a);
+	}
+	return is_nothing(err) ? 0 : err;
+}
+
+void attach_close(struct datapath *datapath, bool keep)
+{
+	while (datapath->attachments) {
+		struct attachment *a = datapath->attachments;
+
+		if (!keep) {
+			datapath_detach(datapath, a->ifindex);
+			continue;
+		}
+		datapath->attachments = a->next;
+		if (a->link_fd >= 0)
+			close(a->link_fd);
+		free(a);
+	}
+}

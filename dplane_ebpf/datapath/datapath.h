@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is in the kernel: maps, the forwarding program, where it is attached.
+ * The only room that knows libbpf. Knows nothing of FRR.
+ *
+ * datapath_open() and the attach functions need CAP_NET_ADMIN and
+ * CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON) effective in the calling thread; the rest needs nothing.
+ * Attach, detach, interface and neighbour functions are called by one thread at a time (links);
+ * the counters may be read from any.
+ */
+#ifndef DPLANE_EBPF_DATAPATH_H
+#define DPLANE_EBPF_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/layout.h"
+#include "dplane_ebpf/fib/fib.h"
+
+struct datapath;
+
+struct datapath_config {
+	const char
+		*pin_dir; /* a directory on a bpffs, made if its parent exists; NULL: pin nothing */
+	struct fib_geometry geometry; /* cpus is filled in by datapath_open() */
+	bool clsact_only;	      /* as on a kernel without tcx (tests) */
+};
+
+/* Sizes for a full Internet table, and for a router in a laboratory. */
+extern const struct fib_geometry datapath_geometry_full;
+extern const struct fib_geometry datapath_geometry_small;
+
+/*
+ * Load the program and its maps, map them, pin them. Where an earlier process left pins behind,
+ * its program goes on forwarding until datapath_attach() replaces it, interface by interface.
+ * Returns NULL and one line in error (what failed, and what to do), which names the
+ * missing kernel feature or the directory that cannot be written.
+ */
+struct datapath *datapath_open(const struct datapath_config *config, char *error, size_t error_len);
+
+/*
+ * keep: leave programs attached and pinned, so that they go on forwarding.
+ * Otherwise detach everywhere and remove the pins.
+ */
+void datapath_close(struct datapath *datapath, bool keep);
+
+/* The mapped arrays, for fib_new(). Valid until datapath_close(). */
+void datapath_memory(const struct datapath *datapath, struct fib_memory *memory);
+const struct fib_geometry *datapath_geometry(const struct datapath *datapath);
+
+enum datapath_hook { DATAPATH_HOOK_NONE, DATAPATH_HOOK_TCX, DATAPATH_HOOK_CLSACT };
+
+/*
+ * Attach at the ingress of an interface: tcx where the kernel has it, else
+ * clsact. A program that another run of ours left there is replaced without a gap. Negative errno; hook
+ * says what was used.
+ */
+int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_hook *hook);
+
+/*
+ * Ends what was attached to an interface, by us or by an earlier process with the same
+ * pins. An interface that is gone, or never had anything, is no error.
+ */
+int datapath_detach(struct datapath *datapath, uint32_t ifindex);
+
+/*
+ * Which families the program forwards for packets that come in by an interface.
+ * -ENOSPC: the entry is taken by another ifindex that is equal modulo FIB_MAX_INTERFACES.
+ */
+int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, bool v4, bool v6);
+
+/* Hosts of connected networks. -E2BIG: no room, such packets stay with the kernel. */
+int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key);
+int datapath_neighbour_del(struct datapath *datapath, const struct fib_neigh_key *key);
+
+/* Sums over all CPUs. */
+void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
+void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
+			       struct fib_nexthop_counters *sum);
+
+/* Waits until every program that runs now has ended (some ms). Any thread. */
+int datapath_grace_period(struct datapath *datapath);
+
+/* A thread that does fib_reclaim_*() with datapath_grace_period(). Stop it before datapath_close(). */
+struct datapath_reclaimer;
+struct datapath_reclaimer *datapath_reclaimer_start(struct datapath *datapath, struct fib *fib);
+void datapath_reclaimer_stop(struct datapath_reclaimer *reclaimer);
+
+/* For tests and benchmarks: the program's descriptor, for BPF_PROG_TEST_RUN. */
+int datapath_program_fd(const struct datapath *datapath);
+
+#endif /* DPLANE_EBPF_DATAPATH_H */

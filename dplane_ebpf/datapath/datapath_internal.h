@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of datapath/ share. */
+#ifndef DPLANE_EBPF_DATAPATH_INTERNAL_H
+#define DPLANE_EBPF_DATAPATH_INTERNAL_H
+
+#include <limits.h>
+
+#include "dplane_ebpf/datapath/datapath.h"
+
+struct dplane_ebpf_bpf;
+
+/* Where the program is attached. */
+struct attachment {
+	struct attachment *next;
+	uint32_t ifindex;
+	enum datapath_hook hook;
+	int link_fd;	    /* tcx; else -1 */
+	bool qdisc_is_ours; /* clsact: made by us, so removed by us */
+};
+
+struct datapath {
+	struct dplane_ebpf_bpf *skel;
+	struct fib_geometry geometry;
+	void *memory[FIB_ARRAY_MAX]; /* mapped arrays; NULL: not yet */
+	uint64_t *interfaces;
+	struct fib_cpu_counters *counters;
+	struct fib_nexthop_counters *nexthop_counters;
+
+	char pin_dir[PATH_MAX - NAME_MAX]; /* "": pin nothing */
+	int lock_fd;			   /* of pin_dir, locked as long as we live */
+
+	bool clsact_only;
+	struct attachment *attachments;
+
+	int grace_inner_fd, grace_outer_fd;
+};
+
+/* ---- pins.c ---- */
+
+/*
+ * Make the directory if need be, see that it can be pinned in, and lock it against another
+ * live process. False and a line in error otherwise.
+ */
+bool pins_open(struct datapath *datapath, char *error, size_t error_len);
+/* Pin maps and program, in place of what an earlier process left. */
+bool pins_make(struct datapath *datapath, char *error, size_t error_len);
+void pins_remove(struct datapath *datapath);
+void pins_close(struct datapath *datapath);
+/* PIN/links/IFINDEX; false: nothing is pinned, or the name is too long. */
+bool pins_link_path(const struct datapath *datapath, uint32_t ifindex, char path[PATH_MAX]);
+
+/* ---- attach.c ---- */
+
+void attach_close(struct datapath *datapath, bool keep);
+
+/* ---- grace.c ---- */
+
+bool grace_open(struct datapath *datapath, char *error, size_t error_len);
+void grace_close(struct datapath *datapath);
+
+#endif /* DPLANE_EBPF_DATAPATH_INTERNAL_H */

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What is read from and written to the program's maps beside the FIB: interfaces, hosts, counters. */
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "dplane_ebpf/datapath/datapath_internal.h"
+#include "dplane_ebpf/datapath/dplane_ebpf.skel.h"
+
+int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, bool v4, bool v6)
+{
+	uint64_t *entry = &datapath->interfaces[ifindex % FIB_MAX_INTERFACES];
+	uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED);
+	uint64_t flags = (v4 ? FIB_IF_V4 : 0) | (v6 ? FIB_IF_V6 : 0);
+
+	if (old && (uint32_t)old != ifindex)
+		return flags ? -ENOSPC : 0;
+	__atomic_store_n(entry, flags ? flags | ifindex : 0, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key)
+{
+	const uint8_t known = 1;
+	int err = bpf_map_update_elem(bpf_map__fd(datapath->skel->maps.neighbours), key, &known,
+				      BPF_ANY);
+
+	return err ? -errno : 0;
+}
+
+int datapath_neighbour_del(struct datapath *datapath, const struct fib_neigh_key *key)
+{
+	int err = bpf_map_delete_elem(bpf_map__fd(datapath->skel->maps.neighbours), key);
+
+	return err && errno != ENOENT ? -errno : 0;
+}
+
+void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX])
+{
+	memset(packets, 0, FIB_CNT_MAX * sizeof(packets[0]));
+	for (uint32_t cpu = 0; cpu < datapath->geometry.cpus; cpu++) {
+		for (int i = 0; i < FIB_CNT_MAX; i++)
+			packets[i] += __atomic_load_n(&datapath->counters[cpu].packets[i],
+						      __ATOMIC_RELAXED);
+	}
+}
+
+void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
+			       struct fib_nexthop_counters *sum)
+{
+	const struct fib_geometry *g = &datapath->geometry;
+
+	memset(sum, 0, sizeof(*sum));
+	for (uint32_t cpu = 0; nexthop < g->nexthops && cpu < g->cpus; cpu++) {
+		const struct fib_nexthop_counters *row =
+			&datapath->nexthop_counters[(size_t)cpu * g->nexthops + nexthop];
+
+		sum->packets += __atomic_load_n(&row->packets, __ATOMIC_RELAXED);
+		sum->bytes += __atomic_load_n(&row->bytes, __ATOMIC_RELAXED);
+	}
+}

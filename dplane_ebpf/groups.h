@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * zebra's next-hop groups: from its ids to the FIB's groups. One thread at a time (zebra's dplane thread).
+ */
+#ifndef DPLANE_EBPF_GROUPS_H
+#define DPLANE_EBPF_GROUPS_H
+
+#include "dplane_ebpf/compat.h"
+#include "dplane_ebpf/fib/fib.h"
+
+struct groups;
+
+struct groups *groups_new(struct fib *fib); /* NULL: out of memory */
+void groups_free(struct groups *groups);    /* the FIB keeps what routes refer to */
+
+/* Create or change the group of an id. 0 or a negative errno; then its routes go to the kernel. */
+int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng);
+void groups_del(struct groups *groups, uint32_t nhe_id);
+
+/* The FIB's group or verdict for an id; false: the id is not known. */
+bool groups_find(struct groups *groups, uint32_t nhe_id, uint32_t *group);
+
+/*
+ * A group for next hops without an id. Where *owned is true the caller drops it
+ * once a route has it.
+ */
+uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng, bool *owned);
+
+#endif /* DPLANE_EBPF_GROUPS_H */

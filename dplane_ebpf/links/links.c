@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The link thread: starts, waits for netlink and the FIB, reads all again after an overrun, stops. */
+#include "dplane_ebpf/links/links_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dplane_ebpf/log.h"
+
+#define TICK_MS 1000
+#define RETRY_TICKS 15
+#define RESYNC_RETRY_MS 1000
+
+uint64_t links_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void links_out_of_memory(struct links *links)
+{
+	links->errors++;
+	if (!links->told_memory)
+		dpe_log(LOG_ERR,
+			"links: out of memory; packets that this concerns stay with the kernel");
+	links->told_memory = true;
+}
+
+/* Everything from the kernel, and away with what is no longer there. */
+static int read_all(struct links *links)
+{
+	int err;
+
+	links->resync = false;
+	links->generation++;
+	netlink_discard_events(links);
+	err = netlink_dump_all(links);
+	if (!err)
+		interface_sweep(links);
+	interface_judge_changed(links);
+	return err;
+}
+
+static void resync(struct links *links)
+{
+	int err;
+
+	links->resyncs++;
+	if (!links->told_resync)
+		dpe_log(LOG_INFO, "links: netlink overran its buffer, everything is read again");
+	links->told_resync = true;
+	err = read_all(links);
+	if (!err)
+		return;
+	links->errors++;
+	dpe_log(LOG_WARNING, "links: cannot read interfaces and neighbours: %s; next try in %d ms",
+		strerror(-err), RESYNC_RETRY_MS);
+	links->resync = true;
+	links->resync_at = links_now() + RESYNC_RETRY_MS;
+}
+
+static void tick(struct links *links, unsigned int ticks)
+{
+	nexthop_retry(links);
+	if (ticks % RETRY_TICKS == 0) {
+		interface_retry(links);
+		neighbour_retry(links);
+	}
+}
+
+static void *run(void *arg)
+{
+	struct links *links = arg;
+	struct pollfd fds[] = {
+		{.fd = links->events_fd, .events = POLLIN},
+		{.fd = links->request_fd, .events = POLLIN},
+		{.fd = links->wake_fd, .events = POLLIN},
+	};
+	uint64_t next_tick = links_now() + TICK_MS;
+	unsigned int ticks = 0;
+
+	pthread_setname_np(pthread_self(), "dpe-links");
+	while (!links->stop) {
+		uint64_t now = links_now();
+		eventfd_t value;
+
+		/* while a failed reading waits to be repeated, events would only be thrown away */
+		fds[0].fd = links->resync ? -1 : links->events_fd;
+		poll(fds, sizeof(fds) / sizeof(fds[0]), next_tick > now ? next_tick - now : 0);
+		eventfd_read(links->wake_fd, &value);
+
+		netlink_read_events(links);
+		if (links->resync && links_now() >= links->resync_at)
+			resync(links);
+		interface_judge_changed(links);
+		nexthop_read_queue(links);
+		netlink_read_errors(links);
+		if (links_now() >= next_tick) {
+			tick(links, ++ticks);
+			next_tick = links_now() + TICK_MS;
+		}
+		interface_judge_changed(links);
+	}
+	return NULL;
+}
+
+static int start_thread(struct links *links)
+{
+	sigset_t all, old;
+	int err;
+
+	/* signals are for the daemon's own threads */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&links->thread, NULL, run, links);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err;
+}
+
+static void links_free(struct links *links)
+{
+	links->stop = true;
+	nexthop_free_all(links);
+	interface_free_all(links);
+	table_free(&links->addresses);
+	table_free(&links->neighbours);
+	free(links->queue);
+	netlink_close(links);
+	if (links->wake_fd >= 0)
+		close(links->wake_fd);
+	pthread_mutex_destroy(&links->lock);
+	pthread_mutex_destroy(&links->queue_lock);
+	free(links);
+}
+
+struct links *links_start_with(struct fib *fib, struct datapath *datapath,
+			       const struct links_options *options, char *error, size_t error_len)
+{
+	struct links *links = calloc(1, sizeof(*links));
+	int err;
+
+	if (!links) {
+		snprintf(error, error_len, "links: out of memory");
+		return NULL;
+	}
+	links->fib = fib;
+	links->datapath = datapath;
+	links->events_fd = links->dump_fd = links->request_fd = -1;
+	list_init(&links->all);
+	list_init(&links->dirty);
+	pthread_mutex_init(&links->lock, NULL);
+	pthread_mutex_init(&links->queue_lock, NULL);
+	links->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (links->wake_fd < 0) {
+		snprintf(error, error_len, "links: cannot make an eventfd: %s", strerror(errno));
+		goto failed;
+	}
+	if (netlink_open(links, options, error, error_len) < 0)
+		goto failed;
+	err = read_all(links);
+	if (err == -EAGAIN || err == -ETIMEDOUT) {
+		/* too much is changing at this moment: the thread reads it again */
+		links->resync = true;
+		links->resync_at = links_now() + RESYNC_RETRY_MS;
+	} else if (err) {
+		snprintf(error, error_len, "links: cannot read interfaces and neighbours: %s",
+			 strerror(-err));
+		goto failed;
+	}
+	fib_nexthop_watch(fib, nexthop_watcher, links);
+	nexthop_read_queue(links);
+	err = start_thread(links);
+	if (err) {
+		snprintf(error, error_len, "links: cannot start a thread: %s", strerror(err));
+		fib_nexthop_watch(fib, NULL, NULL);
+		goto failed;
+	}
+	return links;
+
+failed:
+	links_free(links);
+	return NULL;
+}
+
+struct links *links_start(struct fib *fib, struct datapath *datapath, char *error, size_t error_len)
+{
+	static const struct links_options options;
+
+	return links_start_with(fib, datapath, &options, error, error_len);
+}
+
+void links_stop(struct links *links)
+{
+	if (!links)
+		return;
+	links->stop = true;
+	eventfd_write(links->wake_fd, 1);
+	pthread_join(links->thread, NULL);
+	fib_nexthop_watch(links->fib, NULL, NULL);
+	nexthop_read_queue(links);
+	links_free(links);
+}
+
+static int by_ifindex(const void *a, const void *b)
+{
+	const struct links_interface *x = a, *y = b;
+
+	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
+}
+
+size_t links_interfaces(struct links *links, struct links_interface **list)
+{
+	size_t n = 0, size = 0;
+
+	pthread_mutex_lock(&links->lock);
+	list_for_each(i, &links->all)
+		size++;
+	*list = calloc(size ? size : 1, sizeof(**list));
+	list_for_each(i, &links->all) {
+		const struct interface *interface = container_of(i, struct interface, in_all);
+
+		if (*list && interface->shown.ifindex)
+			(*list)[n++] = interface->shown;
+	}
+	pthread_mutex_unlock(&links->lock);
+	qsort(*list, n, sizeof(**list), by_ifindex);
+	return n;
+}
+
+void links_stats(struct links *links, struct links_stats *stats)
+{
+	stats->events = links->events;
+	stats->resyncs = links->resyncs;
+	stats->errors = links->errors;
+	stats->neighbours_refused = links->refused;
+}

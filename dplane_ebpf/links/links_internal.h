@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of links/ share. All state belongs to the link thread (and to
+ * the caller of links_start() before there is one), but for what is marked.
+ *
+ * Netlink messages change the tables of interfaces, addresses and neighbours. Interfaces
+ * that changed are put on a list, and judged once the batch has been read: attached or
+ * detached, and their next hops resolved anew. Everything hangs on its interface, which
+ * may be known by its number alone for as long as something does.
+ */
+#ifndef DPLANE_EBPF_LINKS_INTERNAL_H
+#define DPLANE_EBPF_LINKS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <linux/netlink.h>
+
+#include "dplane_ebpf/links/links.h"
+#include "dplane_ebpf/links/table.h"
+
+struct links_options {
+	int receive_buffer; /* of the socket that events arrive on, bytes; 0: large */
+};
+
+/* links_start() with options that only tests need. */
+struct links *links_start_with(struct fib *fib, struct datapath *datapath,
+			       const struct links_options *options, char *error, size_t error_len);
+
+/* What net.ipv4.conf or net.ipv6.conf says, of an interface or of "all". */
+struct netconf {
+	bool known;
+	bool forwarding;
+	int rp_filter;
+};
+
+struct interface {
+	struct table_node by_index;
+	struct list in_all;
+	struct list in_dirty; /* to be judged at the end of the batch */
+	struct list addresses, neighbours, nexthops;
+
+	uint32_t ifindex;
+	uint32_t generation;
+	bool known;	   /* RTM_NEWLINK seen; else only a number that something refers to */
+	bool link_changed; /* since it was judged: next hops may be reached otherwise */
+	bool was_running;
+	char name[IF_NAMESIZE];
+	char master_kind[16]; /* "bridge", "bond", "vrf", ... */
+	uint16_t type;	      /* ARPHRD_* */
+	uint32_t flags;	      /* IFF_* */
+	uint32_t master;
+	uint32_t mtu;
+	uint8_t mac[6];
+	bool mac_known;
+	struct netconf v4, v6;
+
+	/* how it is used now */
+	enum datapath_hook hook;
+	bool attached;
+	bool seen; /* judged before */
+	bool use_v4, use_v6;
+	bool retry; /* attaching failed: try again later */
+	char reason[sizeof(((struct links_interface *)0)->reason)];
+	uint32_t hosts;
+
+	struct links_interface
+		shown; /* under links->lock: what other threads see; ifindex 0: nothing */
+};
+
+struct neighbour {
+	struct table_node by_key;
+	struct list in_interface;
+	struct interface *interface;
+	struct fib_neigh_key key;
+	uint32_t generation;
+	uint16_t state;	  /* NUD_* */
+	uint8_t flags;	  /* NTF_* */
+	uint8_t protocol; /* RTPROT_*: who made it */
+	bool managed;	  /* NTF_EXT_MANAGED */
+	bool lladdr_known;
+	uint8_t lladdr[6];
+	bool in_map;
+	bool refused; /* the map had no room */
+};
+
+struct nexthop {
+	struct table_node by_number, by_key;
+	struct list in_interface;
+	struct interface *interface;
+	uint32_t number; /* the FIB's */
+	uint32_t generation;
+	struct fib_neigh_key key; /* family 0: connected */
+	bool published;
+	struct fib_adjacency adjacency; /* as published */
+	bool pending;			/* the kernel has to be asked, when asked_at allows */
+	bool use_only;			/* the kernel does not take NTF_EXT_MANAGED for this one */
+	uint64_t asked_at;		/* ms */
+};
+
+struct nexthop_event {
+	uint32_t nexthop;
+	struct fib_nexthop_key key;
+	bool added;
+};
+
+struct links {
+	struct fib *fib;
+	struct datapath *datapath;
+
+	int events_fd;	/* netlink: notifications */
+	int dump_fd;	/* netlink: everything, at the start and after an overrun */
+	int request_fd; /* netlink: neighbours to be resolved; only errors come back */
+	int wake_fd;	/* eventfd: next hops queued, or stop */
+	uint32_t seq;
+	uint8_t *buffer;
+
+	struct table interfaces, addresses, neighbours, nexthops, gateways;
+	struct list all, dirty;
+	struct netconf all_v4, all_v6;
+	uint32_t generation; /* raised by each reading of everything */
+	bool resync;	     /* everything has to be read again, at resync_at */
+	uint64_t resync_at;
+	bool told_refused, told_request, told_memory, told_resync;
+
+	pthread_t thread;
+	atomic_bool stop; /* from here on the program's maps and the FIB stay as they are */
+	atomic_uint_fast64_t events, resyncs, errors, refused;
+
+	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown */
+
+	pthread_mutex_t queue_lock; /* taken under the FIB's lock */
+	struct nexthop_event *queue;
+	size_t queue_n, queue_size;
+	bool queue_lost; /* out of memory: the FIB has to tell everything again */
+};
+
+uint64_t links_now(void); /* ms, monotonic */
+void links_out_of_memory(struct links *links);
+
+/* ---- netlink.c ---- */
+
+int netlink_open(struct links *links, const struct links_options *options, char *error,
+		 size_t error_len);
+void netlink_close(struct links *links);
+
+/* Reads all there is on the events socket; sets links->resync where some of it was lost. */
+void netlink_read_events(struct links *links);
+
+/* Reads interfaces, sysctls, addresses and neighbours. Negative errno: not all of it. */
+int netlink_dump_all(struct links *links);
+
+/* Throws away what is queued on the events socket: it is older than the dump to come. */
+void netlink_discard_events(struct links *links);
+
+/*
+ * Tell the kernel to resolve a neighbour, and to keep it so where managed. flags: the entry's own, kept.
+ * Errors arrive later at nexthop_request_failed().
+ */
+void netlink_neighbour_use(struct links *links, const struct fib_neigh_key *key, bool managed,
+			   bool create, uint8_t flags);
+void netlink_read_errors(struct links *links);
+
+/* ---- interface.c: one message each, already known to be long enough for its header ---- */
+
+void interface_message(struct links *links, const struct nlmsghdr *nlh);
+void netconf_message(struct links *links, const struct nlmsghdr *nlh);
+
+struct interface *interface_find(struct links *links, uint32_t ifindex);
+/* Found, or made known by its number; NULL: out of memory. */
+struct interface *interface_ref(struct links *links, uint32_t ifindex);
+/* Frees it if nothing refers to it. */
+void interface_unref(struct links *links, struct interface *interface);
+bool interface_is_ethernet(const struct interface *interface);
+bool interface_is_running(const struct interface *interface);
+void interface_changed(struct links *links, struct interface *interface);
+void interface_retry(struct links *links);
+/* Attaches, detaches, resolves: whatever the changed interfaces need. */
+void interface_judge_changed(struct links *links);
+void interface_sweep(struct links *links);
+void interface_free_all(struct links *links);
+
+/* ---- address.c ---- */
+
+void address_message(struct links *links, const struct nlmsghdr *nlh);
+void address_drop_interface(struct links *links, struct interface *interface);
+void address_sweep(struct links *links, struct interface *interface);
+
+/* ---- neighbour.c ---- */
+
+void neighbour_message(struct links *links, const struct nlmsghdr *nlh);
+struct neighbour *neighbour_find(struct links *links, const struct fib_neigh_key *key);
+bool neighbour_usable(const struct neighbour *neighbour);
+void neighbour_drop_interface(struct links *links, struct interface *interface);
+void neighbour_sweep(struct links *links, struct interface *interface);
+void neighbour_retry(struct links *links);
+
+/* ---- nexthop.c ---- */
+
+/* The watcher that the FIB calls, under its lock, from any thread. */
+void nexthop_watcher(void *arg, uint32_t nexthop, const struct fib_nexthop_key *key, bool added);
+void nexthop_read_queue(struct links *links);
+/* A neighbour, or an interface that next hops go out of, is not what it was. */
+void nexthop_gateway_changed(struct links *links, const struct fib_neigh_key *key);
+void nexthop_interface_changed(struct links *links, struct interface *interface);
+void nexthop_request_failed(struct links *links, const struct fib_neigh_key *key, int error);
+/* Asks the kernel again where that is due. */
+void nexthop_retry(struct links *links);
+void nexthop_free_all(struct links *links);
+
+#endif /* DPLANE_EBPF_LINKS_INTERNAL_H */

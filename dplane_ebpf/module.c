@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What zebra loads: version check, options, start and stop. */
+#include "dplane_ebpf/compat.h"
+#include "dplane_ebpf/module.h"
+
+#include "dplane_ebpf/log.h"
+#include "dplane_ebpf/northbound/show.h"
+#include "dplane_ebpf/provider.h"
+#include "dplane_ebpf/zlog_sink.h"
+
+#ifdef PACKAGE_VERSION
+#define MODULE_VERSION PACKAGE_VERSION
+#else
+#define MODULE_VERSION FRR_VERSION
+#endif
+
+struct module module;
+
+/* One line that says why, and what becomes of it; the show commands say it too. */
+static void stay_out(const char *reason)
+{
+	snprintf(module.reason, sizeof(module.reason), "%s", reason);
+	dpe_log(LOG_ERR, "not running: %s. zebra goes on with the kernel alone", reason);
+}
+
+/* FRR's structures change with each release, and zebra loads what it is told. */
+static bool version_fits(char *error, size_t len)
+{
+	const char *running = NULL;
+
+	for (struct frrmod_runtime *m = frrmod_list; m; m = m->next)
+		if (strcmp(m->info->name, "zebra") == 0)
+			running = m->info->version;
+	if (running && strcmp(running, FRR_VERSION) == 0)
+		return true;
+	snprintf(error, len,
+		 "built for zebra of FRR %s, but this is %s%s; install the build for it",
+		 FRR_VERSION, running ? "FRR " : "another program", running ? running : "");
+	return false;
+}
+
+static void release(void)
+{
+	frr_with_privs(&zserv_privs) {
+		if (module.links)
+			links_stop(module.links);
+		if (module.reclaimer)
+			datapath_reclaimer_stop(module.reclaimer);
+		if (module.fib)
+			fib_free(module.fib);
+		if (module.datapath)
+			datapath_close(module.datapath, false);
+	}
+	module.links = NULL;
+	module.reclaimer = NULL;
+	module.fib = NULL;
+	module.datapath = NULL;
+}
+
+static bool open_all(char *error, size_t len)
+{
+	struct datapath_config config = {
+		.pin_dir = module.options.pin_dir[0] ? module.options.pin_dir : NULL,
+		.geometry = module.options.small ? datapath_geometry_small : datapath_geometry_full,
+	};
+	struct fib_memory memory;
+
+	module.datapath = datapath_open(&config, error, len);
+	if (!module.datapath)
+		return false;
+	datapath_memory(module.datapath, &memory);
+	module.fib = fib_new(&memory, datapath_geometry(module.datapath));
+	if (module.fib)
+		module.reclaimer = datapath_reclaimer_start(module.datapath, module.fib);
+	if (!module.reclaimer) {
+		snprintf(error, len, "out of memory for the tables; size=small needs less");
+		return false;
+	}
+	module.links = links_start(module.fib, module.datapath, error, len);
+	return module.links != NULL;
+}
+
+/* After the fork of -d: maps and threads would not survive it. */
+static struct fib *start(void)
+{
+	char error[sizeof(module.reason)] = "";
+	bool opened = false;
+
+	if (module.reason[0])
+		return NULL;
+	frr_with_privs(&zserv_privs) {
+		opened = open_all(error, sizeof(error));
+	}
+	if (!opened) {
+		release();
+		stay_out(error);
+		return NULL;
+	}
+	dpe_log(LOG_INFO, "running, pins in %s",
+		module.options.pin_dir[0] ? module.options.pin_dir : "no directory");
+	return module.fib;
+}
+
+static void stop(void)
+{
+	if (!module.reason[0])
+		snprintf(module.reason, sizeof(module.reason), "zebra is ending");
+	release();
+	zlog_sink_stop();
+}
+
+/* The last part of zebra's socket directory tells apart the zebras of one machine (-N). */
+static const char *instance(void)
+{
+	const char *slash = strrchr(compat_state_dir(), '/');
+
+	return slash && slash[1] ? slash + 1 : "frr";
+}
+
+static int late_init(compat_loop *loop)
+{
+	char error[sizeof(module.reason)];
+
+	zlog_sink_start(loop);
+	if (!version_fits(error, sizeof(error))) {
+		/* nothing of zebra's may be touched: not even a show command */
+		stay_out(error);
+		return 0;
+	}
+	if (!options_parse(&module.options, THIS_MODULE->load_args, instance(), error,
+			   sizeof(error)))
+		stay_out(error);
+	show_init();
+	if (!module.reason[0] && provider_register(start, stop) != 0)
+		stay_out("zebra refused the provider");
+	return 0;
+}
+
+static int init(void)
+{
+	hook_register(frr_late_init, late_init);
+	return 0;
+}
+
+FRR_MODULE_SETUP(.name = "dplane_ebpf", .version = MODULE_VERSION,
+		 .description = "Data plane in eBPF at TC ingress", .init = init, );

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the module is made of while it runs, for provider and northbound. Changed by zebra's main
+ * thread only: at start, before zebra's dplane thread runs, and at the end, after that.
+ */
+#ifndef DPLANE_EBPF_MODULE_H
+#define DPLANE_EBPF_MODULE_H
+
+#include "dplane_ebpf/datapath/datapath.h"
+#include "dplane_ebpf/fib/fib.h"
+#include "dplane_ebpf/links/links.h"
+#include "dplane_ebpf/options.h"
+
+struct module {
+	struct options options;
+	struct datapath *datapath; /* these are all there, or none is */
+	struct fib *fib;
+	struct links *links;
+	struct datapath_reclaimer *reclaimer;
+	char reason[256]; /* why it does not run, while it does not */
+};
+
+extern struct module module;
+
+static inline bool module_running(void)
+{
+	return module.fib != NULL;
+}
+
+#endif /* DPLANE_EBPF_MODULE_H */

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The commands' entry, and the words that several of them use. */
+#include "dplane_ebpf/northbound/show.h"
+
+#include "dplane_ebpf/module.h"
+#include "dplane_ebpf/northbound/commands.h"
+
+static bool wants_json(int argc, struct cmd_token *argv[])
+{
+	return argc > 0 && strcmp(argv[argc - 1]->text, "json") == 0;
+}
+
+/* What was given after the command's four words, if anything was. */
+static const char *argument(int argc, struct cmd_token *argv[])
+{
+	return argc > 4 && strcmp(argv[4]->text, "json") != 0 ? argv[4]->arg : NULL;
+}
+
+static int not_running(struct vty *vty, bool json)
+{
+	if (json) {
+		json_object *object = json_object_new_object();
+
+		json_object_boolean_add(object, "running", false);
+		json_object_string_add(object, "reason", module.reason);
+		return vty_json(vty, object);
+	}
+	vty_out(vty, "%% not running: %s\n", module.reason);
+	return CMD_WARNING;
+}
+
+static int run_show_dplane_ebpf_summary(struct vty *vty, const char *arg, bool json)
+{
+	return show_summary(vty, json);
+}
+
+static int run_show_dplane_ebpf_route(struct vty *vty, const char *arg, bool json)
+{
+	return module_running() ? show_route(vty, arg, json) : not_running(vty, json);
+}
+
+static int run_show_dplane_ebpf_nexthop(struct vty *vty, const char *arg, bool json)
+{
+	return module_running() ? show_nexthop(vty, arg, json) : not_running(vty, json);
+}
+
+static int run_show_dplane_ebpf_group(struct vty *vty, const char *arg, bool json)
+{
+	return module_running() ? show_group(vty, arg, json) : not_running(vty, json);
+}
+
+static int run_show_dplane_ebpf_interface(struct vty *vty, const char *arg, bool json)
+{
+	return module_running() ? show_interface(vty, json) : not_running(vty, json);
+}
+
+static int run_show_dplane_ebpf_counters(struct vty *vty, const char *arg, bool json)
+{
+	return module_running() ? show_counters(vty, json) : not_running(vty, json);
+}
+
+#define X(name, string, help) \
+	DEFUN(name, name##_cmd, string, help) \
+	{ \
+		return run_##name(vty, argument(argc, argv), wants_json(argc, argv)); \
+	}
+DPE_COMMANDS(X)
+#undef X
+
+void show_init(void)
+{
+#define X(name, string, help) install_element(VIEW_NODE, &name##_cmd);
+	DPE_COMMANDS(X)
+#undef X
+}
+
+void show_names_read(struct show_names *names)
+{
+	names->list = NULL;
+	names->n = links_interfaces(module.links, &names->list);
+}
+
+void show_names_free(struct show_names *names)
+{
+	free(names->list);
+}
+
+const char *show_name(const struct show_names *names, uint32_t ifindex, char *buf, size_t len)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (names->list[i].ifindex == ifindex)
+			return names->list[i].name;
+	snprintf(buf, len, "ifindex %u", ifindex);
+	return buf;
+}
+
+const char *show_verdict(uint32_t group)
+{
+	switch (group) {
+	case FIB_GROUP_DEFAULT:
+	case FIB_GROUP_NO_ROUTE:
+		return "kernel: no route";
+	case FIB_GROUP_LOCAL:
+		return "kernel: address of this router";
+	case FIB_GROUP_REJECT:
+		return "kernel: unreachable or prohibit";
+	case FIB_GROUP_UNSUPPORTED:
+		return "kernel: not supported by the program";
+	case FIB_GROUP_OVERFLOW:
+		return "kernel: no room in the tables";
+	case FIB_GROUP_BLACKHOLE:
+		return "drop: blackhole";
+	default:
+		return "forward";
+	}
+}
+
+const char *show_state(const struct fib_adjacency *adjacency)
+{
+	if (adjacency->down)
+		return "down";
+	switch (adjacency->action) {
+	case FIB_NH_REWRITE:
+		return "resolved";
+	case FIB_NH_RESOLVE:
+		return "resolving";
+	case FIB_NH_CONNECTED:
+		return "connected";
+	default:
+		return "kernel";
+	}
+}
+
+const char *show_gate(const struct fib_nexthop_key *key, char *buf)
+{
+	if (!key->family || !inet_ntop(key->family, key->gate, buf, SHOW_TEXT_LEN))
+		snprintf(buf, SHOW_TEXT_LEN, "connected");
+	return buf;
+}
+
+const char *show_mac(const uint8_t *mac, char *buf)
+{
+	snprintf(buf, SHOW_TEXT_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	return buf;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The module's options. */
+#include "dplane_ebpf/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PIN_BASE "/run/dplane_ebpf/bpf"
+
+static bool set_pin(struct options *options, const char *value)
+{
+	if (strcmp(value, "none") == 0) {
+		options->pin_dir[0] = '\0';
+		return true;
+	}
+	return value[0] == '/' && (size_t)snprintf(options->pin_dir, sizeof(options->pin_dir), "%s",
+						   value) < sizeof(options->pin_dir);
+}
+
+static bool set_size(struct options *options, const char *value)
+{
+	options->small = strcmp(value, "small") == 0;
+	return options->small || strcmp(value, "full") == 0;
+}
+
+static const struct option {
+	const char *key;
+	bool (*set)(struct options *options, const char *value);
+	const char *expected;
+} option_table[] = {
+	{"pin", set_pin, "an absolute path on a bpffs, or none"},
+	{"size", set_size, "full or small"},
+};
+
+static bool set_one(struct options *options, const char *key, const char *value, char *error,
+		    size_t error_len)
+{
+	for (size_t i = 0; i < sizeof(option_table) / sizeof(option_table[0]); i++) {
+		if (strcmp(key, option_table[i].key) != 0)
+			continue;
+		if (value && option_table[i].set(options, value))
+			return true;
+		snprintf(error, error_len, "bad value '%s' for option %s: it takes %s",
+			 value ? value : "", key, option_table[i].expected);
+		return false;
+	}
+	snprintf(error, error_len,
+		 "unknown option '%s': there are pin=DIR|none and size=full|small", key);
+	return false;
+}
+
+bool options_parse(struct options *options, const char *text, const char *instance, char *error,
+		   size_t error_len)
+{
+	char copy[PATH_MAX + 64];
+	char *next = copy;
+	char *word;
+
+	options->small = false;
+	snprintf(options->pin_dir, sizeof(options->pin_dir), "%s/%s", PIN_BASE, instance);
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", text ? text : "") >= sizeof(copy)) {
+		snprintf(error, error_len, "the options are too long");
+		return false;
+	}
+	while ((word = strsep(&next, ", \t")) != NULL) {
+		char *value = strchr(word, '=');
+
+		if (word[0] == '\0')
+			continue;
+		if (value)
+			*value++ = '\0';
+		if (!set_one(options, word, value, error, error_len))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What stands after `-M dplane_ebpf:`, key=value pairs with commas or spaces between them. Knows no FRR. */
+#ifndef DPLANE_EBPF_OPTIONS_H
+#define DPLANE_EBPF_OPTIONS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct options {
+	char pin_dir[PATH_MAX]; /* empty: pin nothing */
+	bool small;		/* tables for a laboratory */
+};
+
+/*
+ * text may be NULL; instance names the pin directory below the default one. Returns
+ * false and one line in error where something is not understood.
+ */
+bool options_parse(struct options *options, const char *text, const char *instance, char *error,
+		   size_t error_len);
+
+#endif /* DPLANE_EBPF_OPTIONS_H */

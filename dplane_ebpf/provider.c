@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The data-plane provider. */
+#include "dplane_ebpf/compat.h"
+#include "dplane_ebpf/provider.h"
+
+#include <stdatomic.h>
+
+#include "dplane_ebpf/groups.h"
+#include "dplane_ebpf/log.h"
+#include "dplane_ebpf/srcdest.h"
+
+static struct {
+	struct fib *(*start)(void);
+	void (*stop)(void);
+	struct fib *fib;
+	struct groups *groups;
+	struct srcdest *srcdest;
+	bool told;
+	_Atomic uint64_t counters[PROVIDER_MAX];
+} provider;
+
+static void count(enum provider_counter counter)
+{
+	atomic_fetch_add_explicit(&provider.counters[counter], 1, memory_order_relaxed);
+}
+
+void provider_counters(uint64_t counters[PROVIDER_MAX])
+{
+	for (int i = 0; i < PROVIDER_MAX; i++)
+		counters[i] = atomic_load_explicit(&provider.counters[i], memory_order_relaxed);
+}
+
+/* Told once: `show dplane ebpf summary` goes on counting. */
+static void check(int err, const char *what)
+{
+	if (!err)
+		return;
+	count(PROVIDER_ERROR);
+	if (provider.told)
+		return;
+	provider.told = true;
+	dpe_log(LOG_WARNING,
+		"%s refused: %s. What it covers is forwarded by the kernel; see show dplane ebpf summary",
+		what, strerror(-err));
+}
+
+/* False: not a route of the table that the program stands for. */
+static bool is_ours(const struct zebra_dplane_ctx *ctx)
+{
+	if (dplane_ctx_get_safi(ctx) != SAFI_UNICAST) {
+		count(PROVIDER_IGNORED_SAFI);
+		return false;
+	}
+	if (dplane_ctx_get_vrf(ctx) != VRF_DEFAULT) {
+		count(PROVIDER_IGNORED_VRF);
+		return false;
+	}
+	if (dplane_ctx_get_table(ctx) != RT_TABLE_MAIN) {
+		count(PROVIDER_IGNORED_TABLE);
+		return false;
+	}
+	return true;
+}
+
+static bool to_fib_prefix(const struct prefix *from, struct fib_prefix *to)
+{
+	if (from->family != AF_INET && from->family != AF_INET6)
+		return false;
+	memset(to, 0, sizeof(*to));
+	to->family = from->family;
+	to->len = from->prefixlen;
+	memcpy(to->addr, &from->u.prefix, from->family == AF_INET ? 4 : 16);
+	return true;
+}
+
+/* The group of a route's next hops. The caller drops it if *owned. */
+static uint32_t route_group(const struct zebra_dplane_ctx *ctx, bool *owned)
+{
+	uint32_t group;
+
+	*owned = false;
+	if (srcdest_has(provider.srcdest, dplane_ctx_get_dest(ctx)))
+		return FIB_GROUP_UNSUPPORTED;
+	if (compat_route_is_local(ctx))
+		return FIB_GROUP_LOCAL;
+	if (groups_find(provider.groups, dplane_ctx_get_nhe_id(ctx), &group))
+		return group;
+	count(PROVIDER_GROUP_UNKNOWN);
+	return groups_make(provider.groups, dplane_ctx_get_ng(ctx), owned);
+}
+
+static void route_set(const struct zebra_dplane_ctx *ctx)
+{
+	struct fib_prefix prefix;
+	bool owned;
+	uint32_t group;
+	const struct prefix *src = dplane_ctx_get_src(ctx);
+
+	if (!is_ours(ctx) || !to_fib_prefix(dplane_ctx_get_dest(ctx), &prefix))
+		return;
+	count(PROVIDER_ROUTE_SET);
+	if (src) {
+		count(PROVIDER_SOURCE_SPECIFIC);
+		check(srcdest_add(provider.srcdest, dplane_ctx_get_dest(ctx), src), "a route");
+		check(fib_route_set(provider.fib, &prefix, FIB_GROUP_UNSUPPORTED), "a route");
+		return;
+	}
+	group = route_group(ctx, &owned);
+	check(fib_route_set(provider.fib, &prefix, group), "a route");
+	if (owned)
+		fib_group_drop(provider.fib, group);
+}
+
+static void route_del(const struct zebra_dplane_ctx *ctx)
+{
+	struct fib_prefix prefix;
+	const struct prefix *src = dplane_ctx_get_src(ctx);
+	int err;
+
+	if (!is_ours(ctx) || !to_fib_prefix(dplane_ctx_get_dest(ctx), &prefix))
+		return;
+	count(PROVIDER_ROUTE_DEL);
+	if (src) {
+		/*
+		 * An ordinary route may stand beside this one: the prefix stays with the kernel, which knows, until the
+		 * ordinary route is set or deleted.
+		 */
+		srcdest_del(provider.srcdest, dplane_ctx_get_dest(ctx), src);
+		return;
+	}
+	if (srcdest_has(provider.srcdest, dplane_ctx_get_dest(ctx)))
+		return;
+	err = fib_route_del(provider.fib, &prefix);
+	check(err == -ENOENT ? 0 : err, "a route's removal");
+}
+
+static void group_set(const struct zebra_dplane_ctx *ctx)
+{
+	count(PROVIDER_GROUP_SET);
+	check(groups_set(provider.groups, dplane_ctx_get_nhe_id(ctx), dplane_ctx_get_nhe_ng(ctx)),
+	      "a next-hop group");
+}
+
+static void group_del(const struct zebra_dplane_ctx *ctx)
+{
+	count(PROVIDER_GROUP_DEL);
+	groups_del(provider.groups, dplane_ctx_get_nhe_id(ctx));
+}
+
+static void handle(const struct zebra_dplane_ctx *ctx)
+{
+	switch (dplane_ctx_get_op(ctx)) {
+	case DPLANE_OP_ROUTE_INSTALL:
+	case DPLANE_OP_ROUTE_UPDATE:
+	case DPLANE_OP_SYS_ROUTE_ADD:
+		route_set(ctx);
+		break;
+	case DPLANE_OP_ROUTE_DELETE:
+	case DPLANE_OP_SYS_ROUTE_DELETE:
+		route_del(ctx);
+		break;
+	case DPLANE_OP_NH_INSTALL:
+	case DPLANE_OP_NH_UPDATE:
+		group_set(ctx);
+		break;
+	case DPLANE_OP_NH_DELETE:
+		group_del(ctx);
+		break;
+	default:
+		count(PROVIDER_IGNORED_OP);
+		break;
+	}
+}
+
+static int process(struct zebra_dplane_provider *prov)
+{
+	int limit = dplane_provider_get_work_limit(prov);
+	int done;
+
+	for (done = 0; done < limit; done++) {
+		struct zebra_dplane_ctx *ctx = dplane_provider_dequeue_in_ctx(prov);
+
+		if (!ctx)
+			break;
+		if (provider.fib)
+			handle(ctx);
+		dplane_provider_enqueue_out_ctx(prov, ctx);
+	}
+	if (done == limit)
+		dplane_provider_work_ready();
+	return 0;
+}
+
+static void release(void)
+{
+	groups_free(provider.groups);
+	srcdest_free(provider.srcdest);
+	provider.groups = NULL;
+	provider.srcdest = NULL;
+	provider.fib = NULL;
+}
+
+static int start(struct zebra_dplane_provider *prov)
+{
+	struct fib *fib = provider.start();
+
+	if (!fib)
+		return 0;
+	provider.groups = groups_new(fib);
+	provider.srcdest = srcdest_new();
+	if (!provider.groups || !provider.srcdest) {
+		dpe_log(LOG_ERR, "out of memory: zebra goes on with the kernel alone");
+		release();
+		provider.stop();
+		return 0;
+	}
+	provider.fib = fib;
+	return 0;
+}
+
+/* Routes are still deleted between the early call and the late one, and taken out like any other. */
+static int finish(struct zebra_dplane_provider *prov, bool early)
+{
+	if (early)
+		return 0;
+	release();
+	provider.stop();
+	return 0;
+}
+
+int provider_register(struct fib *(*start_cb)(void), void (*stop_cb)(void))
+{
+	provider.start = start_cb;
+	provider.stop = stop_cb;
+	dplane_enable_sys_route_notifs();
+	return dplane_provider_register("dplane_ebpf", DPLANE_PRIO_POSTPROCESS,
+					DPLANE_PROV_FLAGS_DEFAULT, start, process, finish, NULL,
+					NULL);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* zebra's data-plane contexts in, calls on the FIB out. Contexts pass on untouched, whatever becomes of ours. */
+#ifndef DPLANE_EBPF_PROVIDER_H
+#define DPLANE_EBPF_PROVIDER_H
+
+#include <stdint.h>
+
+#include "dplane_ebpf/fib/fib.h"
+
+/* What became of each context: X(enumerator, name in JSON, what it means) */
+#define PROVIDER_COUNTERS(X) \
+	X(ROUTE_SET, "routeSets", "routes installed or updated") \
+	X(ROUTE_DEL, "routeDeletes", "routes deleted") \
+	X(GROUP_SET, "groupSets", "next-hop groups installed or updated") \
+	X(GROUP_DEL, "groupDeletes", "next-hop groups deleted") \
+	X(IGNORED_OP, "ignoredOperations", \
+	  "not about unicast routes: MPLS, neighbours, rules and so on") \
+	X(IGNORED_SAFI, "ignoredMulticast", "routes of the multicast RIB") \
+	X(IGNORED_VRF, "ignoredVrf", "routes of a VRF other than the default one") \
+	X(IGNORED_TABLE, "ignoredTable", "routes of a kernel table other than main") \
+	X(SOURCE_SPECIFIC, "sourceSpecific", "source-specific routes, left to the kernel") \
+	X(GROUP_UNKNOWN, "groupUnknown", "routes whose group came without an id, or is not known") \
+	X(ERROR, "errors", "routes and groups that the tables refused, left to the kernel")
+
+enum provider_counter {
+#define X(e, name, help) PROVIDER_##e,
+	PROVIDER_COUNTERS(X)
+#undef X
+		PROVIDER_MAX,
+};
+
+/*
+ * Registers with zebra. start is called in the main thread once zebra has forked and before any context comes: it
+ * returns the FIB to fill, or NULL: contexts then only pass through. stop is called in the main thread at
+ * the end, when no context can come any more. 0 or what zebra says.
+ */
+int provider_register(struct fib *(*start)(void), void (*stop)(void));
+
+/* Any thread. */
+void provider_counters(uint64_t counters[PROVIDER_MAX]);
+
+#endif /* DPLANE_EBPF_PROVIDER_H */

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Lines of the log on their way to zebra's main thread. */
+#include "dplane_ebpf/zlog_sink.h"
+
+#include <pthread.h>
+
+#include "dplane_ebpf/log.h"
+
+#define WAITING_MAX 64
+
+struct waiting {
+	int priority;
+	char line[512];
+};
+
+static struct {
+	pthread_t main_thread;
+	compat_loop *loop;
+	compat_event *event;
+	pthread_mutex_t mutex; /* of what follows */
+	struct waiting waiting[WAITING_MAX];
+	size_t n;
+	uint64_t lost;
+} sink = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* Taken one by one, so that the lock is not held while zlog() writes to a disk. */
+static void flush(void)
+{
+	struct waiting batch[8];
+	uint64_t lost;
+	size_t n;
+
+	do {
+		pthread_mutex_lock(&sink.mutex);
+		n = sink.n < array_size(batch) ? sink.n : array_size(batch);
+		memcpy(batch, sink.waiting, n * sizeof(batch[0]));
+		sink.n -= n;
+		memmove(sink.waiting, sink.waiting + n, sink.n * sizeof(sink.waiting[0]));
+		lost = sink.n ? 0 : sink.lost;
+		sink.lost -= lost;
+		pthread_mutex_unlock(&sink.mutex);
+		for (size_t i = 0; i < n; i++)
+			zlog(batch[i].priority, "dplane_ebpf: %s", batch[i].line);
+		if (lost)
+			zlog_warn("dplane_ebpf: %" PRIu64 " lines were too many for the log", lost);
+	} while (n);
+}
+
+static void flush_event(compat_event *event)
+{
+	flush();
+}
+
+static void to_zlog(int priority, const char *line)
+{
+	bool first;
+
+	if (pthread_equal(pthread_self(), sink.main_thread)) {
+		zlog(priority, "dplane_ebpf: %s", line);
+		return;
+	}
+	pthread_mutex_lock(&sink.mutex);
+	first = sink.n == 0;
+	if (sink.n < WAITING_MAX) {
+		sink.waiting[sink.n].priority = priority;
+		snprintf(sink.waiting[sink.n].line, sizeof(sink.waiting[0].line), "%s", line);
+		sink.n++;
+	} else {
+		sink.lost++;
+	}
+	pthread_mutex_unlock(&sink.mutex);
+	if (first)
+		compat_add_event(sink.loop, flush_event, &sink.event);
+}
+
+void zlog_sink_start(compat_loop *loop)
+{
+	sink.main_thread = pthread_self();
+	sink.loop = loop;
+	dpe_log_set_sink(to_zlog);
+}
+
+void zlog_sink_stop(void)
+{
+	compat_cancel_event(&sink.event);
+	flush();
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A witness for traffic: sends numbered UDP datagrams over many flows, and on
+ * the other side tells which were lost, doubled or overtaken. Prints one line
+ * of JSON at its end.
+ *
+ *   witness recv [-6] -p PORT [-i IDLE_MS] [-t MAX_SECONDS]
+ *   witness send [-6] -p PORT -d ADDRESS [-r PACKETS_A_SECOND] [-n PACKETS] [-f FLOWS] [-l BYTES]
+ *
+ * recv says "ready" on stderr once it listens, and ends after IDLE_MS without a packet
+ * (once there was one), at MAX_SECONDS, or on SIGTERM or SIGINT. Sequence numbers
+ * are one a flow; a flow is a source port. send also ends on SIGTERM.
+ */
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_FLOWS 1024
+#define MAX_SEQUENCE (1u << 22) /* per flow, for the bitmap of what was seen */
+#define MAGIC 0x77697473u
+
+struct datagram {
+	uint32_t magic;
+	uint32_t flow;
+	uint32_t sequence; /* from 0 */
+	uint32_t reserved;
+};
+
+struct flow {
+	uint64_t received, doubled, reordered;
+	uint32_t highest; /* plus one */
+	uint8_t *seen;
+	uint8_t ttl_low, ttl_high;
+};
+
+struct options {
+	int family;
+	const char *address;
+	uint16_t port;
+	unsigned int rate, count, flows, length, idle_ms, seconds;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal)
+{
+	stop = signal;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
+}
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "witness: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static socklen_t make_address(const struct options *o, struct sockaddr_storage *storage)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
+	int ok = 1;
+
+	memset(storage, 0, sizeof(*storage));
+	storage->ss_family = o->family;
+	if (o->family == AF_INET) {
+		v4->sin_port = htons(o->port);
+		if (o->address)
+			ok = inet_pton(AF_INET, o->address, &v4->sin_addr);
+		if (ok == 1)
+			return sizeof(*v4);
+	} else {
+		v6->sin6_port = htons(o->port);
+		if (o->address)
+			ok = inet_pton(AF_INET6, o->address, &v6->sin6_addr);
+		if (ok == 1)
+			return sizeof(*v6);
+	}
+	fprintf(stderr, "witness: '%s' is no address of this family\n", o->address);
+	exit(2);
+}
+
+/* Returns true for a datagram of ours that was counted. */
+static bool note(struct flow *flows, const struct datagram *d, int ttl)
+{
+	uint32_t number = be32toh(d->flow), sequence = be32toh(d->sequence);
+	struct flow *f;
+
+	if (be32toh(d->magic) != MAGIC || number >= MAX_FLOWS || sequence >= MAX_SEQUENCE)
+		return false;
+	f = &flows[number];
+	if (!f->seen) {
+		f->seen = calloc(1, MAX_SEQUENCE / 8);
+		if (!f->seen)
+			fail("memory");
+		f->ttl_low = f->ttl_high = ttl;
+	}
+	f->received++;
+	if (ttl < f->ttl_low)
+		f->ttl_low = ttl;
+	if (ttl > f->ttl_high)
+		f->ttl_high = ttl;
+	if (f->seen[sequence / 8] & (1u << sequence % 8))
+		f->doubled++;
+	else if (sequence < f->highest)
+		f->reordered++;
+	f->seen[sequence / 8] |= 1u << sequence % 8;
+	if (sequence >= f->highest)
+		f->highest = sequence + 1;
+	return true;
+}
+
+static void report(const struct flow *flows, uint64_t gap_ns)
+{
+	uint64_t received = 0, doubled = 0, reordered = 0, expected = 0;
+	unsigned int count = 0, low = 255, high = 0;
+
+	for (unsigned int i = 0; i < MAX_FLOWS; i++) {
+		const struct flow *f = &flows[i];
+
+		if (!f->seen)
+			continue;
+		count++;
+		received += f->received;
+		doubled += f->doubled;
+		reordered += f->reordered;
+		expected += f->highest;
+		if (f->ttl_low < low)
+			low = f->ttl_low;
+		if (f->ttl_high > high)
+			high = f->ttl_high;
+	}
+	/* "missing" cannot see datagrams lost after the last one that came: compare with "sent" */
+	printf("{\"received\": %llu, \"missing\": %llu, \"doubled\": %llu, \"reordered\": %llu, "
+	       "\"flows\": %u, \"ttlLow\": %u, \"ttlHigh\": %u, \"longestGapMs\": %.3f}\n",
+	       (unsigned long long)received, (unsigned long long)(expected - (received - doubled)),
+	       (unsigned long long)doubled, (unsigned long long)reordered, count, count ? low : 0,
+	       high, gap_ns / 1e6);
+}
+
+static int ttl_of(struct msghdr *message)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
+		    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT)) {
+			int ttl;
+
+			memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
+			return ttl;
+		}
+	return 0;
+}
+
+static int receive(const struct options *o)
+{
+	struct flow *flows = calloc(MAX_FLOWS, sizeof(*flows));
+	uint64_t began = now_ns(), last = 0, gap = 0;
+	int one = 1, size = 32 << 20;
+	struct sockaddr_storage address;
+	socklen_t length = make_address(o, &address);
+	int fd = socket(o->family, SOCK_DGRAM, 0);
+
+	if (!flows)
+		fail("memory");
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, length))
+		fail("cannot listen");
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (o->family == AF_INET)
+		setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one));
+	else
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &one, sizeof(one));
+	fprintf(stderr, "ready\n");
+
+	while (!stop) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		char buffer[65536], control[64];
+		struct iovec vector = {buffer, sizeof(buffer)};
+		struct msghdr message = {.msg_iov = &vector,
+					 .msg_iovlen = 1,
+					 .msg_control = control,
+					 .msg_controllen = sizeof(control)};
+		ssize_t n;
+		uint64_t t;
+
+		poll(&p, 1, 20);
+		n = recvmsg(fd, &message, MSG_DONTWAIT);
+		t = now_ns();
+		if (n >= (ssize_t)sizeof(struct datagram) &&
+		    note(flows, (struct datagram *)buffer, ttl_of(&message))) {
+			if (last && t - last > gap)
+				gap = t - last;
+			last = t;
+		}
+		if (n < 0 && last && t - last > (uint64_t)o->idle_ms * 1000000u)
+			break;
+		if (o->seconds && t - began > (uint64_t)o->seconds * 1000000000u)
+			break;
+	}
+	report(flows, gap);
+	return 0;
+}
+
+static int transmit(const struct options *o)
+{
+	static int sockets[MAX_FLOWS];
+	static uint32_t sequence[MAX_FLOWS];
+	struct sockaddr_storage address;
+	socklen_t length = make_address(o, &address);
+	char buffer[65536] = {0};
+	struct datagram *d = (struct datagram *)buffer;
+	uint64_t sent = 0, errors = 0, begin;
+
+	for (unsigned int i = 0; i < o->flows; i++) {
+		sockets[i] = socket(o->family, SOCK_DGRAM, 0);
+		if (sockets[i] < 0 || connect(sockets[i], (struct sockaddr *)&address, length))
+			fail("cannot connect");
+	}
+
+	begin = now_ns();
+	for (uint64_t i = 0; !stop && (!o->count || i < o->count); i++) {
+		unsigned int flow = i % o->flows;
+		uint64_t due = begin + i * 1000000000u / o->rate;
+
+		/* an error that ICMP reported belongs to an earlier datagram: this one is sent again */
+		d->magic = htobe32(MAGIC);
+		d->flow = htobe32(flow);
+		d->sequence = htobe32(sequence[flow]);
+		if (send(sockets[flow], buffer, o->length, 0) < 0 &&
+		    send(sockets[flow], buffer, o->length, 0) < 0) {
+			errors++;
+		} else {
+			sequence[flow]++;
+			sent++;
+		}
+		if (due > now_ns()) {
+			struct timespec t = {due / 1000000000u, due % 1000000000u};
+
+			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		}
+	}
+	printf("{\"sent\": %llu, \"errors\": %llu, \"seconds\": %.3f}\n", (unsigned long long)sent,
+	       (unsigned long long)errors, (now_ns() - begin) / 1e9);
+	return 0;
+}
+
+static unsigned int number(const char *text, unsigned int low, unsigned int high)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || end == text || value < low || value > high) {
+		fprintf(stderr, "witness: '%s' is not between %u and %u\n", text, low, high);
+		exit(2);
+	}
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {
+		.family = AF_INET, .rate = 1000, .flows = 1, .length = 64, .idle_ms = 1000};
+	struct sigaction action = {.sa_handler = on_signal};
+	int c;
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	while ((c = getopt(argc, argv, "6p:d:r:n:f:l:i:t:")) != -1) {
+		switch (c) {
+		case '6':
+			o.family = AF_INET6;
+			break;
+		case 'p':
+			o.port = number(optarg, 1, 65535);
+			break;
+		case 'd':
+			o.address = optarg;
+			break;
+		case 'r':
+			o.rate = number(optarg, 1, 10000000);
+			break;
+		case 'n':
+			o.count = number(optarg, 1, 4000000000u);
+			break;
+		case 'f':
+			o.flows = number(optarg, 1, MAX_FLOWS);
+			break;
+		case 'l':
+			o.length = number(optarg, sizeof(struct datagram), 65000);
+			break;
+		case 'i':
+			o.idle_ms = number(optarg, 1, 600000);
+			break;
+		case 't':
+			o.seconds = number(optarg, 1, 3600);
+			break;
+		default:
+			return 2;
+		}
+	}
+	if (optind == argc - 1 && o.port && !strcmp(argv[optind], "recv"))
+		return receive(&o);
+	if (optind == argc - 1 && o.port && o.address && !strcmp(argv[optind], "send"))
+		return transmit(&o);
+	fprintf(stderr, "usage: witness [options] recv|send (see witness.c)\n");
+	return 2;
+}
