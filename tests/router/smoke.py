@@ -1,0 +1,70 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The shortest way from a route to a packet, for any version of FRR (tools/suite): h1 - r1 - h2, a static route of
+FRR's and one that zebra learns from the kernel, datagrams over each, and what the program counted.
+
+smoke.py MODULE       "none": FRR as it is
+"""
+
+import sys
+
+from topology import Lab, LabError, wait_until
+from traffic import datagrams
+
+CONFIG = """
+interface r1-h1
+ ip address 10.0.1.1/24
+ ipv6 address 2001:db8:1::1/64
+exit
+interface r1-h2
+ ip address 10.0.2.1/24
+ ipv6 address 2001:db8:2::1/64
+exit
+ip route 198.51.100.0/25 10.0.2.2
+ipv6 route 2001:db8:100::/48 2001:db8:2::2
+"""
+COUNT = 2000
+
+
+def main(module):
+    with Lab("smoke", None if module == "none" else module) as lab:
+        h1, h2, r1 = lab.host("h1"), lab.host("h2"), lab.router("r1", config=CONFIG)
+        for host, n in ((h1, 1), (h2, 2)):
+            lab.link(r1, host)
+            host.configure(f"{host.name}-r1", [f"10.0.{n}.2/24", f"2001:db8:{n}::2/64"],
+                           [f"10.0.{n}.1", f"2001:db8:{n}::1"])
+        targets = ("198.51.100.9", "198.51.100.200", "2001:db8:100::9", "2001:db8:200::9")
+        for address in targets:
+            h2.sh("ip", "address", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")
+        r1.start()
+        # FRR 10 configures addresses after vtysh has ended
+        wait_until("r1 has its addresses", lambda: r1.sh("ip", "-o", "address", "show", "scope", "global")
+                   .stdout.count("scope global") == 4)
+        for prefix, gateway in (("198.51.100.128/25", "10.0.2.2"), ("2001:db8:200::/48", "2001:db8:2::2")):
+            r1.sh("ip", "route", "add", prefix, "via", gateway)
+        for address in targets:
+            command = f"show {'ipv6' if ':' in address else 'ip'} route {address}"
+            wait_until(f"zebra has a route to {address}",
+                       lambda command=command: "Known via" in r1.ask(command))
+            wait_until(f"the kernel has a route to {address}", lambda address=address: r1.sh(
+                "ip", "route", "get", address, check=False).returncode == 0)
+            # the first packets resolve neighbours
+            datagrams(h1, h2, address, count=10, flows=1)
+
+        before = r1.transit()
+        for address in targets:
+            seen = datagrams(h1, h2, address, count=COUNT)
+            if (seen["lost"], seen["doubled"], seen["ttlLow"], seen["ttlHigh"]) != (0, 0, 63, 63):
+                raise LabError(f"datagrams to {address}: {seen}")
+        forwarded, by_kernel = (now - then for now, then in zip(r1.transit(), before))
+        sent = COUNT * len(targets)
+        version = r1.ask("show version").split()[1]
+        print(f"FRR {version}: {sent} datagrams, none lost, {forwarded} forwarded by eBPF, {by_kernel} by the kernel")
+        if module != "none" and forwarded < 0.99 * sent:
+            raise LabError(f"less than 99 % by eBPF: {r1.counters()}\n{r1.log()}")
+
+
+try:
+    main(*sys.argv[1:])
+except LabError as error:
+    sys.exit(f"smoke: {error}")
