@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What zebra loads: version check, options, start and stop. */
+/* The module proper: options, start and stop. */
 #include "dplane_ebpf/compat.h"
 #include "dplane_ebpf/module.h"
 
+#include "dplane_ebpf/loader.h"
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/northbound/show.h"
 #include "dplane_ebpf/provider.h"
 #include "dplane_ebpf/zlog_sink.h"
-
-#ifdef PACKAGE_VERSION
-#define MODULE_VERSION PACKAGE_VERSION
-#else
-#define MODULE_VERSION FRR_VERSION
-#endif
 
 struct module module;
 
@@ -20,23 +15,7 @@ struct module module;
 static void stay_out(const char *reason)
 {
 	snprintf(module.reason, sizeof(module.reason), "%s", reason);
-	dpe_log(LOG_ERR, "not running: %s. zebra goes on with the kernel alone", reason);
-}
-
-/* FRR's structures change with each release, and zebra loads what it is told. */
-static bool version_fits(char *error, size_t len)
-{
-	const char *running = NULL;
-
-	for (struct frrmod_runtime *m = frrmod_list; m; m = m->next)
-		if (strcmp(m->info->name, "zebra") == 0)
-			running = m->info->version;
-	if (running && strcmp(running, FRR_VERSION) == 0)
-		return true;
-	snprintf(error, len,
-		 "built for zebra of FRR %s, but this is %s%s; install the build for it",
-		 FRR_VERSION, running ? "FRR " : "another program", running ? running : "");
-	return false;
+	dpe_log(LOG_ERR, "not running: %s; zebra goes on with the kernel alone", reason);
 }
 
 static void release(void)
@@ -117,30 +96,19 @@ static const char *instance(void)
 	return slash && slash[1] ? slash + 1 : "frr";
 }
 
-static int late_init(compat_loop *loop)
+/* Looked up by name: see loader.c. */
+__attribute__((visibility("default"))) void dplane_ebpf_start(compat_loop *loop, const char *args);
+
+void dplane_ebpf_start(compat_loop *loop, const char *args)
 {
 	char error[sizeof(module.reason)];
 
 	zlog_sink_start(loop);
-	if (!version_fits(error, sizeof(error))) {
-		/* nothing of zebra's may be touched: not even a show command */
-		stay_out(error);
-		return 0;
-	}
-	if (!options_parse(&module.options, THIS_MODULE->load_args, instance(), error,
-			   sizeof(error)))
+	if (!options_parse(&module.options, args, instance(), error, sizeof(error)))
 		stay_out(error);
 	show_init();
 	if (!module.reason[0] && provider_register(start, stop) != 0)
 		stay_out("zebra refused the provider");
-	return 0;
 }
 
-static int init(void)
-{
-	hook_register(frr_late_init, late_init);
-	return 0;
-}
-
-FRR_MODULE_SETUP(.name = "dplane_ebpf", .version = MODULE_VERSION,
-		 .description = "Data plane in eBPF at TC ingress", .init = init, );
+XREF_SETUP();

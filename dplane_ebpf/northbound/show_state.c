@@ -162,7 +162,7 @@ static int summary_json(struct vty *vty)
 	struct links_stats links;
 	struct totals totals;
 
-	json_object_string_add(object, "version", THIS_MODULE->info->version);
+	json_object_string_add(object, "version", PACKAGE_VERSION);
 	json_object_string_add(object, "builtForFrr", FRR_VERSION);
 	json_object_boolean_add(object, "running", module_running());
 	if (!module_running()) {
@@ -219,7 +219,7 @@ int show_summary(struct vty *vty, bool json)
 
 	if (json)
 		return summary_json(vty);
-	vty_out(vty, "dplane_ebpf %s for FRR %s: ", THIS_MODULE->info->version, FRR_VERSION);
+	vty_out(vty, "dplane_ebpf %s for FRR %s: ", PACKAGE_VERSION, FRR_VERSION);
 	if (!module_running()) {
 		vty_out(vty, "not running: %s\n", module.reason);
 		return CMD_SUCCESS;

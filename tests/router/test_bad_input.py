@@ -2,11 +2,10 @@
 """Whatever is wrong with how the module is loaded: one clear line in zebra's log, and the kernel forwards."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-from topology import wait_until
+from topology import FRR_BIN, run, wait_until
 from traffic import datagrams
 
 
@@ -55,11 +54,22 @@ def test_module_that_cannot_start(lab, need_module, case):
 
 
 def test_module_of_another_frr(lab, need_module):
-    """DPLANE_EBPF_OTHER_MODULE: the module, built to believe that it is for another version of FRR."""
-    other = os.environ.get("DPLANE_EBPF_OTHER_MODULE")
-    if not other or not Path(other).exists():
-        pytest.skip("DPLANE_EBPF_OTHER_MODULE is not set: no module of another FRR to load")
-    h1, h2, r1 = start(lab, ["-M", f"{other}:size=small,pin={lab.bpffs}/r1"])
+    """The module as it would be, had it been built for another version of FRR: only that string differs."""
+    version = run(FRR_BIN / "zebra", "-v").stdout.split()[2]
+    other = "9.9.9" + version[5:]
+    built = lab.module.read_bytes()
+    changed = built.replace(b"\0" + version.encode() + b"\0", b"\0" + other.encode() + b"\0")
+    assert changed != built
+    (lab.directory / lab.module.name).write_bytes(changed)
+    h1, h2, r1 = start(lab, ["-M", f"{lab.directory}/dplane_ebpf.so:size=small,pin={lab.bpffs}/r1"])
     lines = wait_until("the log has a line of the module's", lambda: complaints(r1))
-    assert len(lines) == 1 and "8.4" in lines[0], lines
+    assert len(lines) == 1 and version in lines[0] and other in lines[0], lines
+    assert datagrams(h1, h2, "198.51.100.9", count=500)["lost"] == 0
+
+
+def test_module_without_its_other_half(lab, need_module):
+    (lab.directory / "dplane_ebpf.so").write_bytes(lab.module.read_bytes())
+    h1, h2, r1 = start(lab, ["-M", f"{lab.directory}/dplane_ebpf.so:size=small,pin={lab.bpffs}/r1"])
+    lines = wait_until("the log has a line of the module's", lambda: complaints(r1))
+    assert len(lines) == 1 and "dplane_ebpf_provider.so" in lines[0], lines
     assert datagrams(h1, h2, "198.51.100.9", count=500)["lost"] == 0
