@@ -170,8 +170,7 @@ struct fib_neigh_key {
 	X(KERNEL_SAME_INTERFACE, "kernel-same-interface", \
 	  "would leave by the interface it came in by") \
 	X(KERNEL_INTERNAL, "kernel-internal", "tables not as expected: a defect, please report") \
-	X(DROP_BLACKHOLE, "drop-blackhole", "blackhole route") \
-	X(DROP_INTERNAL, "drop-internal", "rewriting failed half way: a defect, please report")
+	X(DROP_BLACKHOLE, "drop-blackhole", "blackhole route")
 
 enum fib_counter {
 #define X(e, n, h) FIB_CNT_##e,

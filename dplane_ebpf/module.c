@@ -44,7 +44,9 @@ static bool open_all(char *error, size_t len)
 	};
 	struct fib_memory memory;
 
-	module.datapath = datapath_open(&config, error, len);
+	frr_with_privs(&zserv_privs) {
+		module.datapath = datapath_open(&config, error, len);
+	}
 	if (!module.datapath)
 		return false;
 	datapath_memory(module.datapath, &memory);
@@ -55,7 +57,10 @@ static bool open_all(char *error, size_t len)
 		snprintf(error, len, "out of memory for the tables; size=small needs less");
 		return false;
 	}
-	module.links = links_start(module.fib, module.datapath, error, len);
+	/* its thread inherits the privileges, to attach programs later */
+	frr_with_privs(&zserv_privs) {
+		module.links = links_start(module.fib, module.datapath, error, len);
+	}
 	return module.links != NULL;
 }
 
@@ -63,14 +68,10 @@ static bool open_all(char *error, size_t len)
 static struct fib *start(void)
 {
 	char error[sizeof(module.reason)] = "";
-	bool opened = false;
 
 	if (module.reason[0])
 		return NULL;
-	frr_with_privs(&zserv_privs) {
-		opened = open_all(error, sizeof(error));
-	}
-	if (!opened) {
+	if (!open_all(error, sizeof(error))) {
 		release();
 		stay_out(error);
 		return NULL;

@@ -143,8 +143,9 @@ int show_group(struct vty *vty, const char *number, bool json)
 		if (json) {
 			json_object_array_add(list, show_group_json(&info, &names));
 		} else {
-			vty_out(vty, "Group %u: %u slots, %u routes, generation %u\n", info.group,
-				info.slots, info.routes, info.generation);
+			vty_out(vty, "Group %u: %u slot%s, %u route%s, generation %u\n", info.group,
+				info.slots, info.slots == 1 ? "" : "s", info.routes,
+				info.routes == 1 ? "" : "s", info.generation);
 			show_members(vty, &info, &names);
 		}
 		free(info.members);

@@ -36,6 +36,14 @@ static const char *hook_name(enum datapath_hook hook)
 	return "none";
 }
 
+/* What the program forwards of that which comes in here. */
+static const char *families(const struct links_interface *interface)
+{
+	if (interface->v4)
+		return interface->v6 ? "IPv4 IPv6" : "IPv4";
+	return interface->v6 ? "IPv6" : "-";
+}
+
 static json_object *interface_json(const struct links_interface *interface)
 {
 	json_object *object = json_object_new_object();
@@ -52,6 +60,8 @@ static json_object *interface_json(const struct links_interface *interface)
 	json_object_boolean_add(object, "running", interface->running);
 	json_object_boolean_add(object, "ipv4Forwarding", interface->v4_forwarding);
 	json_object_boolean_add(object, "ipv6Forwarding", interface->v6_forwarding);
+	json_object_boolean_add(object, "ipv4Accelerated", interface->v4);
+	json_object_boolean_add(object, "ipv6Accelerated", interface->v6);
 	json_object_int_add(object, "neighbours", interface->neighbours);
 	return object;
 }
@@ -63,8 +73,8 @@ int show_interface(struct vty *vty, bool json)
 
 	show_names_read(&names);
 	if (!json)
-		vty_out(vty, "%-15s %-6s %-9s %-5s %6s %10s  %s\n", "Interface", "Hook", "Link",
-			"IPv46", "MTU", "Neighbours", "Why not attached");
+		vty_out(vty, "%-15s %-6s %-10s %-9s %6s %10s  %s\n", "Interface", "Hook", "Link",
+			"Forwards", "MTU", "Neighbours", "Why not (all)");
 	for (size_t i = 0; i < names.n; i++) {
 		const struct links_interface *interface = &names.list[i];
 
@@ -72,13 +82,13 @@ int show_interface(struct vty *vty, bool json)
 			json_object_object_add(object, interface->name, interface_json(interface));
 			continue;
 		}
-		vty_out(vty, "%-15s %-6s %-9s %c/%c   %6u %10u  %s\n", interface->name,
+		vty_out(vty, "%-15s %-6s %-10s %-9s %6u %10u%s%s\n", interface->name,
 			hook_name(interface->hook),
 			!interface->up	     ? "down"
 			: interface->running ? "up"
 					     : "no carrier",
-			interface->v4_forwarding ? '4' : '-', interface->v6_forwarding ? '6' : '-',
-			interface->mtu, interface->neighbours, interface->reason);
+			families(interface), interface->mtu, interface->neighbours,
+			interface->reason[0] ? "  " : "", interface->reason);
 	}
 	show_names_free(&names);
 	return json ? vty_json(vty, object) : CMD_SUCCESS;
