@@ -109,6 +109,13 @@ class Node:
     def link_stats(self, interface):
         return self.ip_json("-s", "link", "show", "dev", interface)[0]["stats64"]
 
+    def kernel_forwarded(self):
+        """Packets that the kernel's own stack has forwarded, both families."""
+        snmp = [line.split() for line in self.sh("cat", "/proc/net/snmp").stdout.splitlines()]
+        names, values = (line for line in snmp if line[0] == "Ip:")
+        snmp6 = dict(line.split() for line in self.sh("cat", "/proc/net/snmp6").stdout.splitlines())
+        return int(values[names.index("ForwDatagrams")]) + int(snmp6["Ip6OutForwDatagrams"])
+
     def pids(self):
         done = run("ip", "netns", "pids", self.ns, check=False)
         return [int(pid) for pid in done.stdout.split()]
