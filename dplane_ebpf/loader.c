@@ -13,17 +13,17 @@
 
 #include "dplane_ebpf/loader.h"
 
-/* One line; the module is then as good as absent. */
+static module_start start;
+static char reason[512]; /* why there is no start */
+
 static void stay_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void stay_out(const char *format, ...)
 {
-	char reason[512];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
-	zlog(LOG_ERR, "dplane_ebpf: not running: %s; zebra goes on with the kernel alone", reason);
 }
 
 static const char *zebra_version(void)
@@ -36,10 +36,9 @@ static const char *zebra_version(void)
 }
 
 /* The module proper stands beside this file. */
-static void load(compat_loop *loop)
+static void load(void)
 {
 	char self[PATH_MAX], path[PATH_MAX + sizeof(MODULE_FILE)];
-	module_start start;
 	void *handle;
 	Dl_info info;
 
@@ -55,15 +54,23 @@ static void load(compat_loop *loop)
 		return;
 	}
 	start = (module_start)dlsym(handle, MODULE_START);
-	if (!start) {
+	if (!start)
 		stay_out("%s is not of this version of dplane_ebpf: install both files again",
 			 path);
-		return;
-	}
-	start(loop, THIS_MODULE->load_args);
 }
 
 static int late_init(compat_loop *loop)
+{
+	if (start)
+		start(loop, THIS_MODULE->load_args);
+	else
+		zlog(LOG_ERR, "dplane_ebpf: not running: %s; zebra goes on with the kernel alone",
+		     reason);
+	return 0;
+}
+
+/* zebra may still read what only root may, but nobody would see what it logs: that waits. */
+static int init(void)
 {
 	const char *running = zebra_version();
 
@@ -73,12 +80,7 @@ static int late_init(compat_loop *loop)
 		stay_out("built for FRR %s, but this is FRR %s: install the build for it",
 			 FRR_VERSION, running);
 	else
-		load(loop);
-	return 0;
-}
-
-static int init(void)
-{
+		load();
 	hook_register(frr_late_init, late_init);
 	return 0;
 }
