@@ -12,10 +12,11 @@
 #define AF_INET 2
 #define AF_INET6 10
 
+/* To other programs that may be attached after this one, and then up the stack. */
 static __always_inline int to_kernel(enum fib_counter reason)
 {
 	count(reason);
-	return TC_ACT_OK;
+	return TC_ACT_UNSPEC;
 }
 
 /* A group id that is a verdict. */

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The program attached: frames on a wire, for what BPF_PROG_TEST_RUN cannot show. */
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/bpf/fixture.h"
+
+static struct frame frame;
+static int sender, receiver;
+
+static int packet_socket(uint32_t ifindex)
+{
+	struct sockaddr_ll at = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(0x0003), .sll_ifindex = ifindex};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x0003));
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void attach(void)
+{
+	enum datapath_hook hook;
+
+	bed_setup();
+	ck_assert_int_eq(datapath_attach(bed.datapath, bed.in, &hook), 0);
+	ck_assert_int_ne(hook, DATAPATH_HOOK_NONE);
+	sender = packet_socket(bed.in_peer);
+	receiver = packet_socket(bed.out_peer);
+}
+
+static void detach(void)
+{
+	close(sender);
+	close(receiver);
+	bed_teardown();
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
+}
+
+/* Send a frame towards "in", and wait until exactly this counter has risen by one. */
+static void send_counted(const char *what, enum fib_counter counter)
+{
+	uint64_t before[FIB_CNT_MAX], after[FIB_CNT_MAX], end = now_ms() + 5000;
+
+	datapath_counters(bed.datapath, before);
+	ck_assert_int_eq(send(sender, frame.data, frame.len, 0), frame.len);
+	do
+		datapath_counters(bed.datapath, after);
+	while (!memcmp(before, after, sizeof(before)) && now_ms() < end);
+	for (int i = 0; i < FIB_CNT_MAX; i++)
+		ck_assert_msg(after[i] - before[i] == (i == (int)counter),
+			      "%s, %zu bytes: counter %d rose by %d", what, frame.len, i,
+			      (int)(after[i] - before[i]));
+}
+
+/* The wanted frame comes out of "out"; others (the kernel's own) may come as well. */
+static void expect_out(const char *what, const struct frame *wanted)
+{
+	uint64_t end = now_ms() + 5000;
+
+	while (now_ms() < end) {
+		struct pollfd fd = {.fd = receiver, .events = POLLIN};
+		uint8_t data[FRAME_MAX];
+		ssize_t len;
+
+		if (poll(&fd, 1, 100) < 1)
+			continue;
+		len = recv(receiver, data, sizeof(data), 0);
+		if (len == (ssize_t)wanted->len && !memcmp(data, wanted->data, len))
+			return;
+	}
+	ck_abort_msg("%s: the frame did not arrive", what);
+}
+
+/* What leaves: other MACs, one hop less. */
+static struct frame sent_on(const uint8_t dst[6], const uint8_t src[6])
+{
+	struct frame wanted = frame;
+
+	memcpy(wanted.data, dst, 6);
+	memcpy(wanted.data + 6, src, 6);
+	if (wanted.data[ETHER_LEN] >> 4 == 6) {
+		wanted.data[ETHER_LEN + 7]--;
+	} else {
+		wanted.data[ETHER_LEN + 8]--;
+		frame_checksum4(&wanted);
+	}
+	return wanted;
+}
+
+static void forward_and_expect(const char *what, enum fib_counter counter, const uint8_t dst[6],
+			       const uint8_t src[6])
+{
+	struct frame wanted = sent_on(dst, src);
+
+	send_counted(what, counter);
+	expect_out(what, &wanted);
+}
+
+START_TEST(rewritten)
+{
+	struct hop hop = hop_new("192.0.2.1", FIB_NH_REWRITE, 1500);
+
+	route("0.0.0.0/0", hop.group);
+	route("::/0", hop.group);
+	FRAME4(&frame, .payload = 500);
+	forward_and_expect("IPv4", FIB_CNT_FORWARDED, gateway_mac, egress_mac);
+	FRAME6(&frame, .payload = 500);
+	forward_and_expect("IPv6", FIB_CNT_FORWARDED, gateway_mac, egress_mac);
+}
+END_TEST
+
+/* The kernel's neighbour table has the MAC addresses. */
+START_TEST(by_neighbour)
+{
+	struct hop connected = hop_new("", FIB_NH_CONNECTED, 1500);
+	struct hop gate4 = hop_new("192.0.2.1", FIB_NH_RESOLVE, 1500);
+	struct hop gate6 = hop_new("2001:db8::1", FIB_NH_RESOLVE, 1500);
+	struct fib_neigh_key key4 = {.ifindex = bed.out, .family = AF_INET};
+	struct fib_neigh_key key6 = {.ifindex = bed.out, .family = AF_INET6};
+	const char *mac = "02:12:23:34:45:56";
+	const uint8_t bytes[6] = {0x02, 0x12, 0x23, 0x34, 0x45, 0x56};
+
+	shell("sysctl -qw net.ipv6.conf.out.disable_ipv6=0");
+	shell("ip neigh replace 10.2.2.2 lladdr %s dev out nud permanent", mac);
+	shell("ip neigh replace 192.0.2.1 lladdr %s dev out nud permanent", mac);
+	shell("ip neigh replace 2001:db8:2::2 lladdr %s dev out nud permanent", mac);
+	shell("ip neigh replace 2001:db8::1 lladdr %s dev out nud permanent", mac);
+	inet_pton(AF_INET, "10.2.2.2", key4.addr);
+	inet_pton(AF_INET6, "2001:db8:2::2", key6.addr);
+	ck_assert_int_eq(datapath_neighbour_set(bed.datapath, &key4), 0);
+	ck_assert_int_eq(datapath_neighbour_set(bed.datapath, &key6), 0);
+
+	route("0.0.0.0/0", connected.group);
+	route("::/0", connected.group);
+	FRAME4(&frame, .payload = 100);
+	forward_and_expect("connected, IPv4", FIB_CNT_FORWARDED_NEIGH, bytes, bed.out_mac);
+	FRAME6(&frame, .payload = 100);
+	forward_and_expect("connected, IPv6", FIB_CNT_FORWARDED_NEIGH, bytes, bed.out_mac);
+
+	route("0.0.0.0/0", gate4.group);
+	route("::/0", gate6.group);
+	FRAME4(&frame, .dst = "10.9.9.9", .payload = 100);
+	forward_and_expect("gateway, IPv4", FIB_CNT_FORWARDED_NEIGH, bytes, bed.out_mac);
+	FRAME6(&frame, .dst = "2001:db8:9::9", .payload = 100);
+	forward_and_expect("gateway, IPv6", FIB_CNT_FORWARDED_NEIGH, bytes, bed.out_mac);
+
+	route("0.0.0.0/0", gate6.group);
+	FRAME4(&frame, .dst = "10.9.9.9", .payload = 100);
+	forward_and_expect("IPv4 by an IPv6 gateway", FIB_CNT_FORWARDED_NEIGH, bytes, bed.out_mac);
+}
+END_TEST
+
+/* BPF_PROG_TEST_RUN refuses what is shorter than the network header. */
+START_TEST(truncated)
+{
+	struct hop hop = hop_new("192.0.2.1", FIB_NH_REWRITE, 1500);
+
+	route("0.0.0.0/0", hop.group);
+	route("::/0", hop.group);
+	for (size_t len = ETHER_LEN; len < ETHER_LEN + 28; len++) {
+		FRAME4(&frame, .payload = 0);
+		frame.len = len;
+		send_counted("IPv4", FIB_CNT_KERNEL_MALFORMED);
+	}
+	for (size_t len = ETHER_LEN; len < ETHER_LEN + 48; len++) {
+		FRAME6(&frame, .payload = 0);
+		frame.len = len;
+		send_counted("IPv6", FIB_CNT_KERNEL_MALFORMED);
+	}
+}
+END_TEST
+
+/* The kernel takes the tag out of the frame before the program sees it. */
+START_TEST(tagged)
+{
+	static const uint8_t types[][2] = {{0x81, 0x00}, {0x88, 0xa8}};
+	struct hop hop = hop_new("192.0.2.1", FIB_NH_REWRITE, 1500);
+
+	route("0.0.0.0/0", hop.group);
+	for (size_t i = 0; i < 2; i++) {
+		for (uint16_t vid = 0; vid < 4095; vid += 819) {
+			FRAME4(&frame, .payload = 40);
+			memmove(frame.data + 16, frame.data + 12, frame.len - 12);
+			frame.len += 4;
+			memcpy(frame.data + 12, types[i], 2);
+			frame.data[14] = vid >> 8;
+			frame.data[15] = vid;
+			send_counted("tagged", FIB_CNT_KERNEL_VLAN);
+		}
+	}
+}
+END_TEST
+
+/* What the program leaves alone is received by the kernel as it came. */
+START_TEST(kernel_gets_the_rest)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(2000)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	uint8_t data[128];
+
+	shell("ip addr replace 10.2.2.2/24 dev in");
+	shell("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.in.rp_filter=0");
+	shell("ip route replace 10.1.1.0/24 dev in");
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	route("10.2.2.2/32", FIB_GROUP_LOCAL);
+	FRAME4(&frame, .payload = 60);
+	/* the sum is not computed: 0 says so */
+	send_counted("local", FIB_CNT_KERNEL_LOCAL);
+	ck_assert_int_eq(poll(&wait, 1, 5000), 1);
+	ck_assert_int_eq(recv(fd, data, sizeof(data), 0), 60);
+	ck_assert_mem_eq(data, frame.data + ETHER_LEN + 28, 60);
+	close(fd);
+	shell("ip addr del 10.2.2.2/24 dev in");
+}
+END_TEST
+
+TCase *wire_tests(void)
+{
+	TCase *tcase = tcase_create("wire");
+
+	tcase_add_checked_fixture(tcase, attach, detach);
+	tcase_add_test(tcase, rewritten);
+	tcase_add_test(tcase, by_neighbour);
+	tcase_add_test(tcase, truncated);
+	tcase_add_test(tcase, tagged);
+	tcase_add_test(tcase, kernel_gets_the_rest);
+	return tcase;
+}
