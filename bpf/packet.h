@@ -73,7 +73,6 @@ static __always_inline bool ipv4_checksum_right(const struct iphdr *ip)
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
 	return sum == 0xffff;
 }
 

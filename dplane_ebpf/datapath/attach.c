@@ -159,19 +159,29 @@ static bool is_nothing(int err)
 int datapath_detach(struct datapath *datapath, uint32_t ifindex)
 {
 	struct attachment **place = &datapath->attachments, *a;
+	bool qdisc_is_ours = false;
 	char path[PATH_MAX];
-	int err = 0;
+	int err, fd = -1;
 
 	while (*place && (*place)->ifindex != ifindex)
 		place = &(*place)->next;
 	a = *place;
-	if (pins_link_path(datapath, ifindex, path))
+	if (a) {
+		fd = a->link_fd;
+		qdisc_is_ours = a->qdisc_is_ours;
+	}
+	if (pins_link_path(datapath, ifindex, path)) {
+		if (fd < 0)
+			fd = bpf_obj_get(path);
 		unlink(path);
-	/* the last reference to a link ends it */
-	if (a && a->link_fd >= 0)
-		close(a->link_fd);
-	else
-		err = clsact_detach(ifindex, a && a->qdisc_is_ours);
+	}
+	/* at once: the kernel puts off what the last reference would do */
+	if (fd >= 0) {
+		err = bpf_link_detach(fd) ? -errno : 0;
+		close(fd);
+	} else {
+		err = clsact_detach(ifindex, qdisc_is_ours);
+	}
 	if (a) {
 		*place = a->next;
 		free(a);

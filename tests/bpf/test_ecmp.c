@@ -20,6 +20,13 @@ static struct frame frame;
 static void setup(void)
 {
 	bed_setup();
+	/* groups of one slot each, so that this group's first slot is at no round number */
+	for (int i = 0; i < 40; i++) {
+		char gate[INET_ADDRSTRLEN];
+
+		snprintf(gate, sizeof(gate), "192.0.2.%d", 100 + i);
+		hop_new(gate, FIB_NH_REWRITE, 1500);
+	}
 	group = 0;
 	for (int i = 0; i < MEMBERS; i++) {
 		members[i] = (struct fib_member){.weight = weights[i]};
