@@ -54,13 +54,20 @@ _Static_assert(RT_TABLE_MAIN == 254, "FRR's headers hide the kernel's main table
 typedef struct event_loop compat_loop;
 typedef struct event compat_event;
 #define compat_add_event(loop, function, event) event_add_event(loop, function, NULL, 0, event)
+#define compat_add_timer(loop, function, seconds, event) \
+	event_add_timer(loop, function, NULL, seconds, event)
 #define compat_cancel_event(event) event_cancel(event)
 #else
 typedef struct thread_master compat_loop;
 typedef struct thread compat_event;
 #define compat_add_event(loop, function, event) thread_add_event(loop, function, NULL, 0, event)
+#define compat_add_timer(loop, function, seconds, event) \
+	thread_add_timer(loop, function, NULL, seconds, event)
 #define compat_cancel_event(event) thread_cancel(event)
 #endif
+
+/* A hook that libfrr has, and keeps to itself in command.c: after each command, with its text. */
+DECLARE_KOOH(cmd_execute_done, (struct vty * vty, const char *command), (vty, command));
 
 /* The directory of zebra's sockets; its last part is what -N says, or "frr". */
 static inline const char *compat_state_dir(void)

@@ -61,11 +61,17 @@ static void load(void)
 
 static int late_init(compat_loop *loop)
 {
-	if (start)
+	char line[sizeof(reason) + 80];
+
+	if (start) {
 		start(loop, THIS_MODULE->load_args);
-	else
-		zlog(LOG_ERR, "dplane_ebpf: not running: %s; zebra goes on with the kernel alone",
-		     reason);
+		return 0;
+	}
+	snprintf(line, sizeof(line),
+		 "dplane_ebpf: not running: %s; zebra goes on with the kernel alone", reason);
+	zlog(LOG_ERR, "%s", line);
+	/* an frr.conf that says where to log is not read yet, and on Debian it says syslog */
+	syslog(LOG_DAEMON | LOG_ERR, "%s", line);
 	return 0;
 }
 

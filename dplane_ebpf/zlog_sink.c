@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Lines of the log on their way to zebra's main thread. */
+/* Lines of the log on their way to zebra's main thread, and past zebra's start. */
 #include "dplane_ebpf/zlog_sink.h"
 
 #include <pthread.h>
 
 #include "dplane_ebpf/log.h"
 
-#define WAITING_MAX 64
+#define WAITING_MAX 256
+
+/*
+ * Where an integrated frr.conf says where to log, it does so after zebra has started: what is
+ * logged before goes nowhere. So lines wait for the end of the configuration that vtysh sends,
+ * or so long, should there be none.
+ */
+#define HOLD_SECONDS 5
+#define END_OF_CONFIGURATION "XFRR_end_configuration"
 
 struct waiting {
 	int priority;
@@ -16,14 +24,15 @@ struct waiting {
 static struct {
 	pthread_t main_thread;
 	compat_loop *loop;
-	compat_event *event;
+	compat_event *event, *timer;
 	pthread_mutex_t mutex; /* of what follows */
 	struct waiting waiting[WAITING_MAX];
 	size_t n;
 	uint64_t lost;
+	bool hold;
 } sink = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* Taken one by one, so that the lock is not held while zlog() writes to a disk. */
+/* Taken in small batches, so that the lock is not held while zlog() writes to a disk. */
 static void flush(void)
 {
 	struct waiting batch[8];
@@ -51,16 +60,37 @@ static void flush_event(compat_event *event)
 	flush();
 }
 
+static void release(void)
+{
+	pthread_mutex_lock(&sink.mutex);
+	sink.hold = false;
+	pthread_mutex_unlock(&sink.mutex);
+	flush();
+}
+
+static void release_event(compat_event *event)
+{
+	release();
+}
+
+static int command_done(struct vty *vty, const char *command)
+{
+	if (sink.hold && strncmp(command, END_OF_CONFIGURATION, strlen(END_OF_CONFIGURATION)) == 0)
+		release();
+	return 0;
+}
+
 static void to_zlog(int priority, const char *line)
 {
-	bool first;
+	bool now;
 
-	if (pthread_equal(pthread_self(), sink.main_thread)) {
+	pthread_mutex_lock(&sink.mutex);
+	now = !sink.hold && sink.n == 0;
+	if (now && pthread_equal(pthread_self(), sink.main_thread)) {
+		pthread_mutex_unlock(&sink.mutex);
 		zlog(priority, "dplane_ebpf: %s", line);
 		return;
 	}
-	pthread_mutex_lock(&sink.mutex);
-	first = sink.n == 0;
 	if (sink.n < WAITING_MAX) {
 		sink.waiting[sink.n].priority = priority;
 		snprintf(sink.waiting[sink.n].line, sizeof(sink.waiting[0].line), "%s", line);
@@ -69,7 +99,7 @@ static void to_zlog(int priority, const char *line)
 		sink.lost++;
 	}
 	pthread_mutex_unlock(&sink.mutex);
-	if (first)
+	if (now)
 		compat_add_event(sink.loop, flush_event, &sink.event);
 }
 
@@ -77,11 +107,15 @@ void zlog_sink_start(compat_loop *loop)
 {
 	sink.main_thread = pthread_self();
 	sink.loop = loop;
+	sink.hold = true;
+	hook_register(cmd_execute_done, command_done);
+	compat_add_timer(loop, release_event, HOLD_SECONDS, &sink.timer);
 	dpe_log_set_sink(to_zlog);
 }
 
 void zlog_sink_stop(void)
 {
 	compat_cancel_event(&sink.event);
-	flush();
+	compat_cancel_event(&sink.timer);
+	release();
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * dpe_log() into zebra's log. zlog() may be called from FRR's own threads only, so lines of ours wait in
- * a short queue for zebra's main thread.
+ * a short queue for zebra's main thread; those of the start wait until zebra knows where to log.
  */
 #ifndef DPLANE_EBPF_ZLOG_SINK_H
 #define DPLANE_EBPF_ZLOG_SINK_H
 
 #include "dplane_ebpf/compat.h"
 
-/* From the main thread, before any other thread logs. Lines of the calling thread are logged at once. */
+/* From the main thread, before any other thread logs. */
 void zlog_sink_start(compat_loop *loop);
 
 /* From the main thread, once the other threads are gone: logs what still waits. */
