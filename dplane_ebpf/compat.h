@@ -89,4 +89,18 @@ static inline bool compat_route_is_local(const struct zebra_dplane_ctx *ctx)
 #endif
 }
 
+/*
+ * After the last provider zebra 10.7 takes its own word on system routes for news from the kernel, adds
+ * the route again and tells the providers so, without end. Whether zebra is to see this context again.
+ */
+static inline bool compat_ctx_returns(const struct zebra_dplane_ctx *ctx)
+{
+#ifdef event_add_event
+	return dplane_ctx_get_op(ctx) != DPLANE_OP_SYS_ROUTE_ADD &&
+	       dplane_ctx_get_op(ctx) != DPLANE_OP_SYS_ROUTE_DELETE;
+#else
+	return true;
+#endif
+}
+
 #endif /* DPLANE_EBPF_COMPAT_H */

@@ -184,7 +184,10 @@ static int process(struct zebra_dplane_provider *prov)
 			break;
 		if (provider.fib)
 			handle(ctx);
-		dplane_provider_enqueue_out_ctx(prov, ctx);
+		if (compat_ctx_returns(ctx))
+			dplane_provider_enqueue_out_ctx(prov, ctx);
+		else
+			dplane_ctx_fini(&ctx);
 	}
 	if (done == limit)
 		dplane_provider_work_ready();

@@ -26,6 +26,16 @@ ipv6 route 2001:db8:100::/48 2001:db8:2::2
 COUNT = 2000
 
 
+def look_at_tables(r1):
+    """What zebra says of its routes is said once, and a kernel's route that goes away leaves the tables too."""
+    told = r1.ask_json("show dplane ebpf summary json")["zebra"]["routeSets"]
+    if told > 200:
+        raise LabError(f"zebra told of {told} routes, and has a dozen")
+    r1.sh("ip", "route", "del", "198.51.100.128/25")
+    wait_until("the kernel's route leaves the tables", lambda: r1.ask_json(
+        "show dplane ebpf route 198.51.100.200 json").get("prefix") != "198.51.100.128/25")
+
+
 def main(module):
     with Lab("smoke", None if module == "none" else module) as lab:
         h1, h2, r1 = lab.host("h1"), lab.host("h2"), lab.router("r1", config=CONFIG)
@@ -62,6 +72,8 @@ def main(module):
         print(f"FRR {version}: {sent} datagrams, none lost, {forwarded} forwarded by eBPF, {by_kernel} by the kernel")
         if module != "none" and forwarded < 0.99 * sent:
             raise LabError(f"less than 99 % by eBPF: {r1.counters()}\n{r1.log()}")
+        if module != "none":
+            look_at_tables(r1)
 
 
 try:
