@@ -57,13 +57,14 @@ static __always_inline const struct fib_nexthop *group_nexthop(__u64 desc, __u32
 
 /*
  * Does it fit? A packet that GRO or a sender's GSO put together is judged by the segments it will
- * be sent as; where their size cannot be told, the kernel shall see to it.
+ * be sent as; where their size cannot be told, the kernel shall see to it. What counts is the frame
+ * and not what its header says: behind a short packet may be a long trailer, which the kernel cuts off.
  */
 static __always_inline bool mtu_fits(const struct __sk_buff *skb, const struct packet *p, __u32 mtu)
 {
 	const struct tcphdr *tcp;
 
-	if (p->length <= mtu)
+	if (skb->len - ETH_HLEN <= mtu)
 		return true;
 	if (!skb->gso_size || !p->l4)
 		return false;

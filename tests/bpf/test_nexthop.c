@@ -260,13 +260,17 @@ START_TEST(mtu_to_the_byte)
 			}
 		}
 	}
-	/* what the link pads does not count */
-	FRAME4(&packet4, .payload = 1500 - 28);
-	packet4.len += 30;
-	expect("padded, IPv4", &packet4, FIB_CNT_FORWARDED_NEIGH, hop.nexthop);
-	FRAME6(&packet6, .payload = 1500 - 48);
-	packet6.len += 30;
-	expect("padded, IPv6", &packet6, FIB_CNT_FORWARDED_NEIGH, hop.nexthop);
+	/* what is behind the packet is sent along: it counts, whatever the header says */
+	for (int more = 0; more <= 1; more++) {
+		enum fib_counter counter = more ? FIB_CNT_KERNEL_MTU : FIB_CNT_FORWARDED_NEIGH;
+
+		FRAME4(&packet4, .payload = 100);
+		packet4.len = ETHER_LEN + 1500 + more;
+		expect("trailer, IPv4", &packet4, counter, hop.nexthop);
+		FRAME6(&packet6, .payload = 100);
+		packet6.len = ETHER_LEN + 1500 + more;
+		expect("trailer, IPv6", &packet6, counter, hop.nexthop);
+	}
 }
 END_TEST
 

@@ -231,6 +231,29 @@ START_TEST(kernel_gets_the_rest)
 }
 END_TEST
 
+/* A short packet in a long frame: the kernel cuts the rest off, which is why it gets it. */
+START_TEST(trailer)
+{
+	struct hop hop = hop_new("192.0.2.1", FIB_NH_REWRITE, 1500);
+	struct frame wanted;
+
+	shell("ip link set dev in mtu 3000 && ip link set dev in-peer mtu 3000");
+	shell("ip addr add 192.0.2.254/24 dev out && ip route add 10.2.0.0/16 via 192.0.2.1");
+	shell("ip neigh replace 192.0.2.1 lladdr 02:11:22:33:44:55 dev out");
+	shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.in.rp_filter=0 net.ipv4.conf.all.rp_filter=0");
+	route("0.0.0.0/0", hop.group);
+	FRAME4(&frame, .payload = 100);
+	wanted = sent_on(gateway_mac, bed.out_mac);
+	memset(frame.data + frame.len, 0xee, 2000);
+	frame.len += 2000;
+	send_counted("trailer", FIB_CNT_KERNEL_MTU);
+	expect_out("trailer", &wanted);
+	shell("ip route del 10.2.0.0/16 && ip addr del 192.0.2.254/24 dev out");
+	shell("sysctl -qw net.ipv4.ip_forward=0");
+	shell("ip link set dev in mtu 1500 && ip link set dev in-peer mtu 1500");
+}
+END_TEST
+
 TCase *wire_tests(void)
 {
 	TCase *tcase = tcase_create("wire");
@@ -240,6 +263,7 @@ TCase *wire_tests(void)
 	tcase_add_test(tcase, by_neighbour);
 	tcase_add_test(tcase, truncated);
 	tcase_add_test(tcase, tagged);
+	tcase_add_test(tcase, trailer);
 	tcase_add_test(tcase, kernel_gets_the_rest);
 	return tcase;
 }
