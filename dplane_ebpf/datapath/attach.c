@@ -5,7 +5,10 @@
  * program for program, so that no packet passes between the two.
  */
 #include <errno.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -101,6 +104,57 @@ static int clsact_attach(const struct datapath *datapath, uint32_t ifindex, bool
 	return bpf_tc_attach(&hook, &filter);
 }
 
+/* Is there any filter in one direction? True as well where that cannot be told. */
+static bool clsact_has_filter(int fd, uint32_t ifindex, uint32_t direction)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg tc;
+	} request = {
+		.header = {.nlmsg_len = sizeof(request),
+			   .nlmsg_type = RTM_GETTFILTER,
+			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.tc = {.tcm_family = AF_UNSPEC,
+		       .tcm_ifindex = ifindex,
+		       .tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction)},
+	};
+	union {
+		struct nlmsghdr header;
+		char bytes[32768];
+	} reply;
+	bool found = false;
+	ssize_t len;
+
+	if (send(fd, &request, sizeof(request), 0) != sizeof(request))
+		return true;
+	for (;;) {
+		len = recv(fd, &reply, sizeof(reply), 0);
+		if (len <= 0)
+			return true;
+		for (struct nlmsghdr *h = &reply.header; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
+			if (h->nlmsg_type == NLMSG_ERROR)
+				return true;
+			if (h->nlmsg_type == NLMSG_DONE)
+				return found;
+			found = true;
+		}
+	}
+}
+
+/* Others may have put filters into the qdisc that we made: it is theirs then. */
+static bool clsact_empty(uint32_t ifindex)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	bool empty;
+
+	if (fd < 0)
+		return false;
+	empty = !clsact_has_filter(fd, ifindex, TC_H_MIN_INGRESS) &&
+		!clsact_has_filter(fd, ifindex, TC_H_MIN_EGRESS);
+	close(fd);
+	return empty;
+}
+
 /* Our filter, whoever of us attached it. */
 static int clsact_detach(uint32_t ifindex, bool qdisc_is_ours)
 {
@@ -108,7 +162,7 @@ static int clsact_detach(uint32_t ifindex, bool qdisc_is_ours)
 	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
 	int err = bpf_tc_detach(&hook, &filter);
 
-	if (qdisc_is_ours) {
+	if (qdisc_is_ours && clsact_empty(ifindex)) {
 		hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 		bpf_tc_hook_destroy(&hook);
 	}

@@ -166,6 +166,18 @@ START_TEST(clsact)
 	ck_assert(!tc_shows(filters, OURS));
 	ck_assert(tc_shows(filters, "handle 0x1 "));
 	shell("tc qdisc del dev out clsact");
+
+	/* and so does a qdisc of ours that others have come to use */
+	datapath = open_one(true);
+	ck_assert_int_eq(datapath_attach(datapath, bed.out, &hook), 0);
+	foreign = (struct bpf_tc_opts){.sz = sizeof(foreign), .handle = 1, .priority = 7};
+	foreign.prog_fd = datapath_program_fd(datapath);
+	ck_assert_int_eq(bpf_tc_attach(&ingress, &foreign), 0);
+	ck_assert_int_eq(datapath_detach(datapath, bed.out), 0);
+	ck_assert(!tc_shows(filters, OURS));
+	ck_assert(tc_shows(filters, "handle 0x1 "));
+	datapath_close(datapath, false);
+	shell("tc qdisc del dev out clsact");
 }
 END_TEST
 
