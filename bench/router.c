@@ -129,7 +129,7 @@ void bench_router_open(struct bench_router *router, const struct bench_network *
 	router->reclaimer = datapath_reclaimer_start(router->datapath, router->fib);
 	if (!router->reclaimer)
 		bench_fail(ENOMEM, "the reclaimer");
-	datapath_interface_set(router->datapath, network->in, true, true);
+	datapath_interface_set(router->datapath, network->in, 0, true, true);
 	make_groups(router, network);
 }
 
@@ -164,7 +164,7 @@ void bench_router_settle(struct bench_router *router)
 		fib_stats(router->fib, &stats);
 		if (bench_now() > until)
 			bench_fail(0, "memory that is no longer used does not become free");
-	} while (stats.v4_mid.retired || stats.v4_low.retired || stats.v6_node.retired);
+	} while (stats.node.retired || stats.v4_low.retired);
 	if (stats.v4_overflow || stats.v6_overflow)
 		bench_fail(0, "%llu IPv4 and %llu IPv6 prefixes had no room",
 			   (unsigned long long)stats.v4_overflow,

@@ -150,8 +150,7 @@ static void settle(void)
 	do {
 		usleep(10000);
 		fib_stats(fib, &stats);
-	} while (--tries &&
-		 (stats.v4_mid.retired || stats.v4_low.retired || stats.v6_node.retired));
+	} while (--tries && (stats.node.retired || stats.v4_low.retired));
 	if (!tries)
 		fail("memory that is no longer used does not become free", ETIMEDOUT);
 }
@@ -427,9 +426,8 @@ static void open_bench(void)
 	bench = lookup_bpf__open();
 	if (!bench)
 		fail("cannot open the bench object", errno);
-	bench->rodata->bounds.v4_mid = (uint64_t)g->v4_mid_blocks * FIB4_MID_SIZE - 1;
 	bench->rodata->bounds.v4_low = (uint64_t)g->v4_low_blocks * FIB4_LOW_SIZE - 1;
-	bench->rodata->bounds.v6_node = g->v6_node_bytes - 1;
+	bench->rodata->bounds.node = 2 * (uint64_t)g->node_bytes - 1;
 	share_maps();
 	if (lookup_bpf__load(bench))
 		fail("cannot load the bench object", errno);
@@ -459,7 +457,7 @@ static void set_up(void)
 	reclaimer = datapath_reclaimer_start(datapath, fib);
 	if (!reclaimer)
 		fail("cannot start the reclaimer", ENOMEM);
-	datapath_interface_set(datapath, ifindex_in, true, true);
+	datapath_interface_set(datapath, ifindex_in, 0, true, true);
 	make_groups();
 	open_bench();
 }
@@ -475,9 +473,9 @@ static void print_pools(void)
 		       (unsigned long long)stats.v6_overflow);
 	printf("tables: %llu IPv4 prefixes in %.1f MiB, %llu IPv6 prefixes in %.1f MiB, roots included\n",
 	       (unsigned long long)stats.v4_routes,
-	       (stats.v4_mid.used + stats.v4_low.used + FIB4_ROOT_SIZE * 4) / 1048576.0,
+	       (stats.v4_node_bytes + stats.v4_low.used + FIB4_ROOT_SIZE * 4) / 1048576.0,
 	       (unsigned long long)stats.v6_routes,
-	       (stats.v6_node.used + (FIB6_ROOT_SIZE + FIB6_OUTER_SIZE) * 4) / 1048576.0);
+	       (stats.v6_node_bytes + (FIB6_ROOT_SIZE + FIB6_OUTER_SIZE) * 4) / 1048576.0);
 }
 
 int main(int argc, char **argv)
@@ -497,7 +495,7 @@ int main(int argc, char **argv)
 	set_up();
 	load(AF_INET, list4, V4_PREFIXES);
 	load(AF_INET6, list6, V6_PREFIXES);
-	fib_local_add(fib, AF_INET, local.addr);
+	fib_local_add(fib, 0, AF_INET, local.addr);
 	settle();
 
 	packet_row("forward, IPv4, rewritten and redirected", frame_to(AF_INET, list4[0].addr), 7);

@@ -27,6 +27,7 @@ static __always_inline __u64 interface_flags(__u32 ifindex)
 
 static __always_inline int forward4(struct __sk_buff *skb, __u64 interface)
 {
+	__u32 table = FIB_IF_TABLE(interface), group;
 	enum fib_counter verdict;
 	const struct iphdr *ip;
 	struct packet p;
@@ -39,11 +40,16 @@ static __always_inline int forward4(struct __sk_buff *skb, __u64 interface)
 	ip = p.data + ETH_HLEN;
 	if ((void *)(ip + 1) > p.data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	return forward(skb, &p, fib4_lookup(bpf_ntohl(ip->daddr)), false);
+	if (table)
+		group = vrf_lookup(table, (__u64)bpf_ntohl(ip->daddr) << 32, 0, false);
+	else
+		group = fib4_lookup(bpf_ntohl(ip->daddr));
+	return forward(skb, &p, group, false);
 }
 
 static __always_inline int forward6(struct __sk_buff *skb, __u64 interface)
 {
+	__u32 table = FIB_IF_TABLE(interface), group;
 	enum fib_counter verdict;
 	const struct ipv6hdr *ip;
 	struct packet p;
@@ -56,7 +62,11 @@ static __always_inline int forward6(struct __sk_buff *skb, __u64 interface)
 	ip = p.data + ETH_HLEN;
 	if ((void *)(ip + 1) > p.data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	return forward(skb, &p, fib6_lookup(&ip->daddr), true);
+	if (table)
+		group = vrf_lookup(table, ipv6_half(&ip->daddr, 0), ipv6_half(&ip->daddr, 1), true);
+	else
+		group = fib6_lookup(&ip->daddr);
+	return forward(skb, &p, group, true);
 }
 
 SEC("tc")

@@ -15,14 +15,14 @@
 #include <linux/types.h>
 
 #define FIB_MAGIC 0x44504542u /* "DPEB" */
-#define FIB_LAYOUT_VERSION 1u
+#define FIB_LAYOUT_VERSION 2u
 
 /*
  * Group ids. What a prefix table holds is a group id; the low ones are
  * verdicts that need no group. 0 is what an empty table is full of.
  */
 enum fib_group_id {
-	FIB_GROUP_DEFAULT = 0,	   /* no better prefix: use header.v4_default or v6_default */
+	FIB_GROUP_DEFAULT = 0,	   /* no better prefix: use the table's v4_default or v6_default */
 	FIB_GROUP_NO_ROUTE = 1,	   /* kernel: nothing matches (and the defaults' first value) */
 	FIB_GROUP_LOCAL = 2,	   /* kernel: an address of this router, or a subnet broadcast */
 	FIB_GROUP_REJECT = 3,	   /* kernel: unreachable and prohibit, it sends the ICMP error */
@@ -33,9 +33,24 @@ enum fib_group_id {
 };
 
 /*
- * IPv4, 18-6-8.
- *   v4_root[addr >> 14], u32: FIB4_BLOCK | mid block, else a group id
- *   v4_mid[block * 64 + (addr >> 8 & 63)], u16: FIB4_LOW | low block, else a group id
+ * Nodes, of IPv4 and IPv6, stand in one pool and are addressed in units of FIB_UNIT
+ * bytes from its start; node 0 is never used. A node compresses the words of a stride of the address to its
+ * runs of equal ones: bit i is set where word i differs from word i - 1 (bit 0 always), and
+ * may be set elsewhere; word i is entry[number of bits set in 0..i, less one]. Entries
+ * may be replaced in place, each by one store; bits and ranks, and with them the number of entries, of a
+ * published node never change. Where all words of a stride are equal there is no node: the word above says it.
+ *
+ * The pool's map is FIB_NODE_SLACK longer than the pool, whose size is a power of two, so that a masked
+ * offset may be read past without a check.
+ */
+#define FIB_NODE 0x80000000u
+#define FIB_UNIT 8u
+#define FIB_NODE_SLACK 2048u
+
+/*
+ * IPv4 of the main table, 18-6-8.
+ *   v4_root[addr >> 14], u32: FIB_NODE | node, else a group id
+ *   the node's word addr >> 8 & 63, u16: FIB4_LOW | low block, else a group id
  *   v4_low[block * 256 + (addr & 255)], u16: a group id
  * A group id therefore has 15 bits.
  */
@@ -45,43 +60,45 @@ enum fib_group_id {
 #define FIB4_ROOT_SIZE (1u << FIB4_ROOT_BITS)
 #define FIB4_MID_SIZE (1u << FIB4_MID_BITS)
 #define FIB4_LOW_SIZE (1u << FIB4_LOW_BITS)
-#define FIB4_BLOCK 0x80000000u
 #define FIB4_LOW 0x8000u
 #define FIB_MAX_GROUPS 0x8000u
 
+struct fib4_node {
+	__u64 bits;
+	__u16 entry[];
+};
+
 /*
- * IPv6. v6_root has two parts: FIB6_ROOT_SIZE words for 2000::/3, indexed by
+ * IPv6 of the main table. v6_root has two parts: FIB6_ROOT_SIZE words for 2000::/3, indexed by
  * address bits 3..23, then 256 words for everything else, indexed by the first
- * byte. A word is FIB6_NODE | node, else a group id. Below stand nodes that
- * consume one byte of the address each (the next after byte 2, or after byte
- * 0), as deep as there are prefixes, to /128.
+ * byte. Below stand nodes that consume one byte of the address each (the next after byte 2, or after byte
+ * 0), as deep as there are prefixes, to /128. A word is FIB_NODE | node, else a group id.
  *
- * A node compresses 256 words to its runs of equal ones: bit i of bits[] is
- * set where word i differs from word i - 1 (bit 0 always), and may be set elsewhere; word i is
- * entry[number of bits set in 0..i, less one]. rank[k] is the number of bits set
- * in bits[0..k-1], so that one 64-bit population count is enough (it is 0 for
- * k = 0 and at most 192). An entry is FIB6_NODE | node, a group id, or 0:
- * then inherit, the group of the longest prefix that covers the whole node,
- * counts (0 again: the table's default). Entries and inherit may be
- * replaced in place, each by one store; bits, rank and the number of entries
- * of a published node never change.
- *
- * Nodes are addressed in units of FIB6_UNIT bytes from the pool's start; node 0 is never used.
- * The pool's map is FIB6_SLACK longer than its size, a power of
- * two, so that a masked node offset may be read past without a check.
+ * rank[k] is the number of bits set in bits[0..k-1], so that one 64-bit population count
+ * is enough (it is 0 for k = 0 and at most 192).
  */
 #define FIB6_ROOT_BITS 21
 #define FIB6_ROOT_SIZE (1u << FIB6_ROOT_BITS)
 #define FIB6_OUTER_SIZE 256u
-#define FIB6_NODE 0x80000000u
-#define FIB6_UNIT 8u
-#define FIB6_SLACK 2048u
 
-struct fib6_node {
+struct fib_byte_node {
 	__u64 bits[4];
 	__u8 rank[4];
-	__u32 inherit;
 	__u32 entry[];
+};
+
+/*
+ * Tables. Number 0 is the main one, with the large roots above; any other is a VRF's and costs what its
+ * prefixes need: both its families consist of struct fib_byte_node from the first byte of the address on,
+ * and its root is one word. A packet is looked up in the table of the interface it came in by, and in no other.
+ */
+#define FIB_MAX_TABLES 4096u
+
+struct fib_table {
+	__u32 v4_root;	  /* not of table 0 */
+	__u32 v4_default; /* group id for addresses whose value is 0 */
+	__u32 v6_root;
+	__u32 v6_default;
 };
 
 /*
@@ -127,11 +144,12 @@ struct fib_nexthop {
 /*
  * Interfaces that the program forwards for, a direct-mapped array by the low
  * bits of ifindex. An entry is one u64 word: the ifindex in bits 0..31, flags
- * above. Any other packet is the kernel's.
+ * above, the number of its table in bits 48..63. Any other packet is the kernel's.
  */
 #define FIB_MAX_INTERFACES 4096u
 #define FIB_IF_V4 (1ull << 32) /* net.ipv4.conf.IF.forwarding */
 #define FIB_IF_V6 (1ull << 33) /* net.ipv6.conf.IF.forwarding */
+#define FIB_IF_TABLE(entry) ((__u32)((entry) >> 48))
 
 /* Hash map "neighbours": hosts of connected networks whose MAC the kernel knows. */
 struct fib_neigh_key {
@@ -194,9 +212,8 @@ struct fib_nexthop_counters {
 
 /* Sizes, all powers of two, fixed when the maps are made. */
 struct fib_geometry {
-	__u32 v4_mid_blocks; /* at most 2^18 */
+	__u32 node_bytes;    /* of one half of the pool, at most 2^27 */
 	__u32 v4_low_blocks; /* at most 2^15 */
-	__u32 v6_node_bytes; /* at most 2^28 */
 	__u32 groups;	     /* at most FIB_MAX_GROUPS */
 	__u32 slots;	     /* at most 2^22 */
 	__u32 nexthops;	     /* at most 2^16 */
@@ -209,8 +226,7 @@ struct fib_header {
 	__u32 magic;
 	__u32 layout_version;
 	struct fib_geometry geometry;
-	__u32 v4_default; /* group id for addresses whose value is 0 */
-	__u32 v6_default;
+	struct fib_table table[FIB_MAX_TABLES];
 };
 
 #endif /* BPF_LAYOUT_H */

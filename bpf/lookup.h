@@ -3,6 +3,7 @@
 #ifndef BPF_LOOKUP_H
 #define BPF_LOOKUP_H
 
+#include <stdbool.h>
 #include <linux/in6.h>
 #include <bpf/bpf_endian.h>
 
@@ -11,38 +12,18 @@
 /* What a lookup returns when the tables are not as they must be. */
 #define LOOKUP_BROKEN FIB_MAX_GROUPS
 
-/* addr in host byte order. */
-static __always_inline __u32 fib4_lookup(__u32 addr)
+/* The table's default takes the place of value 0. table is below FIB_MAX_TABLES, and known to be. */
+static __always_inline __u32 group_or_default(__u32 value, __u64 table, bool v6)
 {
 	const struct fib_header *header;
-	const __u32 *root = array_of(&fib4_root);
-	__u32 value;
 
-	if (!root)
-		return LOOKUP_BROKEN;
-	value = READ_ONCE(root[addr >> (32 - FIB4_ROOT_BITS)]);
-	if (value & FIB4_BLOCK) {
-		const __u16 *mid = array_of(&fib4_mid);
-		__u64 index = value & ~FIB4_BLOCK;
-
-		if (!mid)
-			return LOOKUP_BROKEN;
-		index = index * FIB4_MID_SIZE + (addr >> FIB4_LOW_BITS & (FIB4_MID_SIZE - 1));
-		value = READ_ONCE(mid[MASK(index, bounds.v4_mid)]);
-		if (value & FIB4_LOW) {
-			const __u16 *low = array_of(&fib4_low);
-
-			if (!low)
-				return LOOKUP_BROKEN;
-			index = value & (FIB4_LOW - 1);
-			index = index * FIB4_LOW_SIZE + (addr & (FIB4_LOW_SIZE - 1));
-			value = READ_ONCE(low[MASK(index, bounds.v4_low)]);
-		}
-	}
 	if (value)
 		return value;
 	header = array_of(&fib_header);
-	return header ? READ_ONCE(header->v4_default) : LOOKUP_BROKEN;
+	if (!header)
+		return LOOKUP_BROKEN;
+	return v6 ? READ_ONCE(header->table[table].v6_default)
+		  : READ_ONCE(header->table[table].v4_default);
 }
 
 /* Bits set in a word; BPF has no instruction for it. */
@@ -54,61 +35,115 @@ static __always_inline __u64 popcount64(__u64 x)
 	return x * 0x0101010101010101ull >> 56;
 }
 
-/* The word of one node for the next byte of the address. */
-static __always_inline __u32 fib6_step(const __u8 *nodes, __u32 node, __u64 byte)
+/* A node; what it has may be read without a check, for the pool is FIB_NODE_SLACK longer than its mask says. */
+static __always_inline const void *node_at(const __u8 *nodes, __u32 value)
 {
-	const struct fib6_node *n;
-	__u64 word, rank;
+	return nodes + MASK((__u64)(value & ~FIB_NODE) * FIB_UNIT, bounds.node & ~7ull);
+}
+
+/* addr in host byte order. */
+static __always_inline __u32 fib4_lookup(__u32 addr)
+{
+	const __u32 *root = array_of(&fib4_root);
 	__u32 value;
 
-	/* the pool is FIB6_SLACK longer than its mask says, and a node of 256 entries is shorter than that */
-	n = (const void *)(nodes + MASK((__u64)node * FIB6_UNIT, bounds.v6_node & ~7ull));
-	word = MASK(byte >> 6, 3);
-	rank = READ_ONCE(n->rank[word]) +
-	       popcount64(READ_ONCE(n->bits[word]) & ~0ull >> (63 - (byte & 63)));
-	value = READ_ONCE(n->entry[MASK(rank - 1, 255)]);
-	return value ? value : READ_ONCE(n->inherit);
+	if (!root)
+		return LOOKUP_BROKEN;
+	value = READ_ONCE(root[addr >> (32 - FIB4_ROOT_BITS)]);
+	if (value & FIB_NODE) {
+		const __u8 *nodes = array_of(&fib_node);
+		const struct fib4_node *node;
+		__u64 rank;
+
+		if (!nodes)
+			return LOOKUP_BROKEN;
+		node = node_at(nodes, value);
+		/* the bits above the address's fall off at the top */
+		rank = popcount64(
+			READ_ONCE(node->bits)
+			<< (FIB4_MID_SIZE - 1 - (addr >> FIB4_LOW_BITS & (FIB4_MID_SIZE - 1))));
+		value = READ_ONCE(node->entry[MASK(rank - 1, FIB4_MID_SIZE - 1)]);
+		if (value & FIB4_LOW) {
+			const __u16 *low = array_of(&fib4_low);
+			__u64 index = value & (FIB4_LOW - 1);
+
+			if (!low)
+				return LOOKUP_BROKEN;
+			index = index * FIB4_LOW_SIZE + (addr & (FIB4_LOW_SIZE - 1));
+			value = READ_ONCE(low[MASK(index, bounds.v4_low)]);
+		}
+	}
+	return group_or_default(value, 0, false);
+}
+
+/* The word of one node for the next byte of the address. */
+static __always_inline __u32 byte_step(const __u8 *nodes, __u32 value, __u64 byte)
+{
+	const struct fib_byte_node *node = node_at(nodes, value);
+	__u64 word = MASK(byte >> 6, 3), rank;
+
+	rank = READ_ONCE(node->rank[word]) +
+	       popcount64(READ_ONCE(node->bits[word]) << (63 - (byte & 63)));
+	return READ_ONCE(node->entry[MASK(rank - 1, 255)]);
+}
+
+/* From a word down, at most `left` bytes of the address, which stand at the top of high:low. */
+static __always_inline __u32 byte_walk(__u32 value, __u64 high, __u64 low, int left)
+{
+	const __u8 *nodes = array_of(&fib_node);
+
+	if (!nodes)
+		return LOOKUP_BROKEN;
+#pragma clang loop unroll(disable)
+	while (value & FIB_NODE && left-- > 0) {
+		value = byte_step(nodes, value, high >> 56);
+		high = high << 8 | low >> 56;
+		low <<= 8;
+	}
+	return value & FIB_NODE ? LOOKUP_BROKEN : value;
+}
+
+/* Half 0 or 1 of an address in host byte order. */
+static __always_inline __u64 ipv6_half(const struct in6_addr *addr, int half)
+{
+	return (__u64)bpf_ntohl(addr->in6_u.u6_addr32[2 * half]) << 32 |
+	       bpf_ntohl(addr->in6_u.u6_addr32[2 * half + 1]);
 }
 
 static __always_inline __u32 fib6_lookup(const struct in6_addr *addr)
 {
-	const struct fib_header *header;
+	__u64 high = ipv6_half(addr, 0), low = ipv6_half(addr, 1);
 	const __u32 *root = array_of(&fib6_root);
-	const __u8 *nodes = array_of(&fib6_node);
 	__u32 value;
-	__u64 high, low;
-	int left;
 
-	if (!root || !nodes)
+	if (!root)
 		return LOOKUP_BROKEN;
-	high = (__u64)bpf_ntohl(addr->in6_u.u6_addr32[0]) << 32 |
-	       bpf_ntohl(addr->in6_u.u6_addr32[1]);
-	low = (__u64)bpf_ntohl(addr->in6_u.u6_addr32[2]) << 32 |
-	      bpf_ntohl(addr->in6_u.u6_addr32[3]);
 	if (high >> 61 == 1) {
 		value = READ_ONCE(root[high >> 40 & (FIB6_ROOT_SIZE - 1)]);
-		high = high << 24 | low >> 40;
-		low <<= 24;
-		left = 13;
+		value = byte_walk(value, high << 24 | low >> 40, low << 24, 13);
 	} else {
 		value = READ_ONCE(root[FIB6_ROOT_SIZE + (high >> 56)]);
-		high = high << 8 | low >> 56;
-		low <<= 8;
-		left = 15;
+		value = byte_walk(value, high << 8 | low >> 56, low << 8, 15);
 	}
-	/* the bytes that remain stand at the top of high:low and move up with each node */
-#pragma clang loop unroll(disable)
-	while (value & FIB6_NODE && left-- > 0) {
-		value = fib6_step(nodes, value & ~FIB6_NODE, high >> 56);
-		high = high << 8 | low >> 56;
-		low <<= 8;
-	}
-	if (value & FIB6_NODE)
+	return group_or_default(value, 0, true);
+}
+
+/*
+ * A table of a VRF. IPv4 addresses stand in the upper half of high. A function of its own: what is
+ * looked up in the main table should not have to carry it.
+ */
+static __noinline __u32 vrf_lookup(__u32 table, __u64 high, __u64 low, bool v6)
+{
+	const struct fib_header *header = array_of(&fib_header);
+	__u64 number = MASK(table, FIB_MAX_TABLES - 1);
+	__u32 value;
+
+	if (!header)
 		return LOOKUP_BROKEN;
-	if (value)
-		return value;
-	header = array_of(&fib_header);
-	return header ? READ_ONCE(header->v6_default) : LOOKUP_BROKEN;
+	value = v6 ? READ_ONCE(header->table[number].v6_root)
+		   : READ_ONCE(header->table[number].v4_root);
+	value = byte_walk(value, high, low, v6 ? 16 : 4);
+	return group_or_default(value, number, v6);
 }
 
 #endif /* BPF_LOOKUP_H */

@@ -23,10 +23,9 @@
 
 FIB_ARRAY(fib_header, sizeof(struct fib_header));
 FIB_ARRAY(fib4_root, FIB4_ROOT_SIZE * sizeof(__u32));
-FIB_ARRAY(fib4_mid, sizeof(__u64));
 FIB_ARRAY(fib4_low, sizeof(__u64));
 FIB_ARRAY(fib6_root, (FIB6_ROOT_SIZE + FIB6_OUTER_SIZE) * sizeof(__u32));
-FIB_ARRAY(fib6_node, sizeof(__u64));
+FIB_ARRAY(fib_node, sizeof(__u64));
 FIB_ARRAY(fib_group, sizeof(__u64));
 FIB_ARRAY(fib_slot, sizeof(__u64));
 FIB_ARRAY(fib_nexthop, sizeof(struct fib_nexthop));
@@ -41,11 +40,10 @@ struct {
 	__type(value, __u8);
 } neighbours SEC(".maps");
 
-/* Number of elements less one, a power of two less one; fib6_node's is in bytes. */
+/* Number of elements less one, a power of two less one; fib_node's is in bytes. */
 const volatile struct {
-	__u64 v4_mid;
+	__u64 node;
 	__u64 v4_low;
-	__u64 v6_node;
 	__u64 group;
 	__u64 slot;
 	__u64 nexthop;

@@ -16,6 +16,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "bpf/hash.h"
+#include "bpf/lookup.h"
 #include "bpf/maps.h"
 
 /* linux/ip.h keeps these to the kernel */
@@ -128,12 +129,6 @@ static __always_inline bool ipv6_martian(__u64 high, __u64 low)
 	if (high >> 56 == 0xff || high >> 54 == 0xfe80ull >> 6)
 		return true;
 	return high == 0 && (low <= 1 || low >> 32 == 0xffff);
-}
-
-static __always_inline __u64 ipv6_half(const struct in6_addr *addr, int half)
-{
-	return (__u64)bpf_ntohl(addr->in6_u.u6_addr32[2 * half]) << 32 |
-	       bpf_ntohl(addr->in6_u.u6_addr32[2 * half + 1]);
 }
 
 static __always_inline enum fib_counter packet_check6(struct __sk_buff *skb, struct packet *p)

@@ -65,10 +65,12 @@ int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_h
 int datapath_detach(struct datapath *datapath, uint32_t ifindex);
 
 /*
- * Which families the program forwards for packets that come in by an interface.
+ * Which families the program forwards for packets that come in by an interface, and in which of
+ * the FIB's tables it looks them up.
  * -ENOSPC: the entry is taken by another ifindex that is equal modulo FIB_MAX_INTERFACES.
  */
-int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, bool v4, bool v6);
+int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
+			   bool v6);
 
 /* Hosts of connected networks. -E2BIG: no room, such packets stay with the kernel. */
 int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key);

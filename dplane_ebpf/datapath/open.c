@@ -16,11 +16,10 @@
 #include "dplane_ebpf/datapath/dplane_ebpf.skel.h"
 #include "dplane_ebpf/log.h"
 
-/* A table of 1.07 million IPv4 prefixes has 67,572 /18s with something longer in them: 2^16 blocks are too few. */
+/* A full table's nodes take 3 MiB where what an AS announces goes one way, 6 MiB where each prefix goes its own. */
 const struct fib_geometry datapath_geometry_full = {
-	.v4_mid_blocks = 1u << 17,
+	.node_bytes = 16u << 20,
 	.v4_low_blocks = 1u << 13,
-	.v6_node_bytes = 16u << 20,
 	.groups = FIB_MAX_GROUPS,
 	.slots = 1u << 18,
 	.nexthops = 1u << 13,
@@ -29,9 +28,8 @@ const struct fib_geometry datapath_geometry_full = {
 };
 
 const struct fib_geometry datapath_geometry_small = {
-	.v4_mid_blocks = 1u << 12,
+	.node_bytes = 2u << 20,
 	.v4_low_blocks = 1u << 10,
-	.v6_node_bytes = 2u << 20,
 	.groups = 1u << 12,
 	.slots = 1u << 15,
 	.nexthops = 1u << 10,
@@ -86,10 +84,9 @@ static void shared_maps(struct datapath *datapath, struct shared_map shared[SHAR
 	struct bpf_map *array[FIB_ARRAY_MAX] = {
 		[FIB_ARRAY_HEADER] = datapath->skel->maps.fib_header,
 		[FIB_ARRAY_V4_ROOT] = datapath->skel->maps.fib4_root,
-		[FIB_ARRAY_V4_MID] = datapath->skel->maps.fib4_mid,
 		[FIB_ARRAY_V4_LOW] = datapath->skel->maps.fib4_low,
 		[FIB_ARRAY_V6_ROOT] = datapath->skel->maps.fib6_root,
-		[FIB_ARRAY_V6_NODE] = datapath->skel->maps.fib6_node,
+		[FIB_ARRAY_NODE] = datapath->skel->maps.fib_node,
 		[FIB_ARRAY_GROUP] = datapath->skel->maps.fib_group,
 		[FIB_ARRAY_SLOT] = datapath->skel->maps.fib_slot,
 		[FIB_ARRAY_NEXTHOP] = datapath->skel->maps.fib_nexthop,
@@ -131,9 +128,8 @@ static int size_maps(struct datapath *datapath)
 		if (err)
 			return err;
 	}
-	datapath->skel->rodata->bounds.v4_mid = (uint64_t)g->v4_mid_blocks * FIB4_MID_SIZE - 1;
 	datapath->skel->rodata->bounds.v4_low = (uint64_t)g->v4_low_blocks * FIB4_LOW_SIZE - 1;
-	datapath->skel->rodata->bounds.v6_node = g->v6_node_bytes - 1;
+	datapath->skel->rodata->bounds.node = 2 * (uint64_t)g->node_bytes - 1;
 	datapath->skel->rodata->bounds.group = g->groups - 1;
 	datapath->skel->rodata->bounds.slot = g->slots - 1;
 	datapath->skel->rodata->bounds.nexthop = g->nexthops - 1;
@@ -273,10 +269,9 @@ void datapath_memory(const struct datapath *datapath, struct fib_memory *memory)
 	*memory = (struct fib_memory){
 		.header = datapath->memory[FIB_ARRAY_HEADER],
 		.v4_root = datapath->memory[FIB_ARRAY_V4_ROOT],
-		.v4_mid = datapath->memory[FIB_ARRAY_V4_MID],
 		.v4_low = datapath->memory[FIB_ARRAY_V4_LOW],
 		.v6_root = datapath->memory[FIB_ARRAY_V6_ROOT],
-		.v6_node = datapath->memory[FIB_ARRAY_V6_NODE],
+		.node = datapath->memory[FIB_ARRAY_NODE],
 		.group = datapath->memory[FIB_ARRAY_GROUP],
 		.slot = datapath->memory[FIB_ARRAY_SLOT],
 		.nexthop = datapath->memory[FIB_ARRAY_NEXTHOP],

@@ -9,15 +9,17 @@
 #include "dplane_ebpf/datapath/datapath_internal.h"
 #include "dplane_ebpf/datapath/dplane_ebpf.skel.h"
 
-int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, bool v4, bool v6)
+int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
+			   bool v6)
 {
 	uint64_t *entry = &datapath->interfaces[ifindex % FIB_MAX_INTERFACES];
 	uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED);
 	uint64_t flags = (v4 ? FIB_IF_V4 : 0) | (v6 ? FIB_IF_V6 : 0);
+	uint64_t value = flags ? (uint64_t)table << 48 | flags | ifindex : 0;
 
 	if (old && (uint32_t)old != ifindex)
 		return flags ? -ENOSPC : 0;
-	__atomic_store_n(entry, flags ? flags | ifindex : 0, __ATOMIC_RELEASE);
+	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 	return 0;
 }
 

@@ -7,6 +7,9 @@
  * for microseconds (a very short prefix over a full table: milliseconds).
  * Readers of the shared memory take none. Functions return 0 or a negative
  * errno; after an error the tables are as before, or send to the kernel.
+ *
+ * The tables' truth is private memory; what readers see of it is published when the
+ * lock is released, all that changed under it at once.
  */
 #ifndef DPLANE_EBPF_FIB_H
 #define DPLANE_EBPF_FIB_H
@@ -26,10 +29,9 @@ struct fib;
 struct fib_memory {
 	struct fib_header *header;
 	uint32_t *v4_root;
-	uint16_t *v4_mid;
 	uint16_t *v4_low;
 	uint32_t *v6_root;
-	uint8_t *v6_node;
+	uint8_t *node;
 	uint64_t *group;
 	uint16_t *slot;
 	struct fib_nexthop *nexthop;
@@ -39,10 +41,9 @@ struct fib_memory {
 enum fib_array {
 	FIB_ARRAY_HEADER,
 	FIB_ARRAY_V4_ROOT,
-	FIB_ARRAY_V4_MID,
 	FIB_ARRAY_V4_LOW,
 	FIB_ARRAY_V6_ROOT,
-	FIB_ARRAY_V6_NODE,
+	FIB_ARRAY_NODE,
 	FIB_ARRAY_GROUP,
 	FIB_ARRAY_SLOT,
 	FIB_ARRAY_NEXTHOP,
@@ -63,12 +64,33 @@ void fib_memory_free(struct fib_memory *memory);
 struct fib *fib_new(const struct fib_memory *memory, const struct fib_geometry *geometry);
 void fib_free(struct fib *fib);
 
+/*
+ * Several calls of one thread as one: it holds the lock from begin to end, and what they change is
+ * published at the end, each node once. Others wait meanwhile, so a batch is some hundred calls at most
+ * while traffic depends on it. Within a batch fib_lookup() may see what was before. Batches nest.
+ */
+void fib_batch_begin(struct fib *fib);
+void fib_batch_end(struct fib *fib);
+
+/* ---- tables ---- */
+
+/*
+ * The number of the table for one of the kernel's, made if it is not there yet: the number stays until
+ * fib_free(). The main table (RT_TABLE_MAIN) is 0. -ENOSPC: there are FIB_MAX_TABLES.
+ */
+int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table);
+/* The kernel's number; 0: there is no such table. */
+uint32_t fib_table_kernel(struct fib *fib, uint16_t table);
+/* Removes all its routes, not the local addresses. Not for table 0. */
+void fib_table_clear(struct fib *fib, uint16_t table);
+
 /* ---- prefixes ---- */
 
 struct fib_prefix {
 	uint8_t family; /* AF_INET or AF_INET6 */
 	uint8_t len;
 	uint8_t addr[16]; /* network byte order; bits beyond len are ignored */
+	uint16_t table;
 };
 
 /*
@@ -91,14 +113,14 @@ int fib_route_del(struct fib *fib, const struct fib_prefix *prefix);
  * subnet broadcasts, subnet-router anycast. Counted: as many dels as adds. A
  * route of the same /32 or /128 may come and go meanwhile and takes effect afterwards.
  */
-int fib_local_add(struct fib *fib, uint8_t family, const uint8_t *addr);
-int fib_local_del(struct fib *fib, uint8_t family, const uint8_t *addr);
+int fib_local_add(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
+int fib_local_del(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
 
 /*
  * What the program would find for an address, read from the shared memory.
  * Returns the group id with FIB_GROUP_DEFAULT already resolved.
  */
-uint32_t fib_lookup(struct fib *fib, uint8_t family, const uint8_t *addr);
+uint32_t fib_lookup(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
 
 /*
  * The longest known prefix that covers prefix (same length included). Returns its group, or 0: none.
@@ -108,13 +130,18 @@ uint32_t fib_route_covering(struct fib *fib, const struct fib_prefix *prefix,
 			    struct fib_prefix *found);
 
 /*
- * Calls cb for every route of a family, in no particular order, under the lock in
- * chunks: *cursor starts at 0, at most max routes are visited a call; returns true while there is more.
+ * Calls cb for every route of a table and family, in no particular order, under the lock in
+ * chunks: cursor starts as all zero, at most max routes are visited a call; returns true while there is more.
  * Routes that change between calls may be missed or seen twice. Local addresses are no routes.
  */
+struct fib_cursor {
+	uint64_t place;
+	struct fib_prefix last;
+};
+
 typedef void (*fib_route_cb)(void *arg, const struct fib_prefix *prefix, uint32_t group);
-bool fib_route_walk(struct fib *fib, uint8_t family, uint64_t *cursor, size_t max, fib_route_cb cb,
-		    void *arg);
+bool fib_route_walk(struct fib *fib, uint16_t table, uint8_t family, struct fib_cursor *cursor,
+		    size_t max, fib_route_cb cb, void *arg);
 
 /* ---- next hops and groups ---- */
 
@@ -209,13 +236,17 @@ struct fib_pool_stats {
 
 struct fib_stats {
 	struct fib_geometry geometry;
-	uint64_t v4_routes, v6_routes;
+	uint64_t tables;		   /* the main one included */
+	uint64_t v4_routes, v6_routes;	   /* of all tables */
 	uint64_t v4_overflow, v6_overflow; /* routes that now go to the kernel for want of room */
 	uint64_t locals;
 	uint64_t groups, group_overflow; /* in use; times that a group found no room */
 	uint64_t nexthops, nexthops_down;
 	uint64_t slots;
-	struct fib_pool_stats v4_mid, v4_low, v6_node;
+	struct fib_pool_stats node, v4_low;
+	uint64_t v4_node_bytes, v6_node_bytes; /* shares of node.used */
+	uint64_t node_extent; /* bytes from the first node to the last, gaps included */
+	uint64_t compactions, nodes_moved;
 	uint64_t route_sets, route_dels, group_sets;
 	uint64_t grace_periods;
 };
@@ -233,5 +264,13 @@ bool fib_reclaim_wait(struct fib *fib, int timeout_ms);
 void fib_reclaim_wake(struct fib *fib);
 uint64_t fib_reclaim_begin(struct fib *fib);
 void fib_reclaim_end(struct fib *fib, uint64_t epoch);
+
+/*
+ * Moves all nodes to the other half of their pool, one beside the other, while readers go on: by some dozens
+ * under the lock at a time, each with one store. Returns whether there was anything to do: the gaps
+ * must be as large as what is in use, or force. Afterwards the old half is free as soon as a grace period
+ * has ended. For the thread that reclaims.
+ */
+bool fib_compact(struct fib *fib, bool force);
 
 #endif /* DPLANE_EBPF_FIB_H */

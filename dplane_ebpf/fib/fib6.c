@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The IPv6 table: heaps of the short prefixes, pushed down into the root's words
- * and into the branches (fib6_branch.c) that hang on them.
+ * The main table's IPv6 prefixes: heaps of the short ones, pushed down into the root's words
+ * and into the branches (branch.c) that hang on them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,13 +14,12 @@
 
 /* Stands for a branch that found no ordinary memory. */
 static const uint8_t lost_mark;
-#define BRANCH_LOST ((struct fib6_branch *)(uintptr_t)&lost_mark)
+#define BRANCH_LOST ((struct fib_branch *)(uintptr_t)&lost_mark)
 
 int fib6_init(struct fib *fib)
 {
-	TAILQ_INIT(&fib->v6.waiting);
 	fib->v6.heap = calloc(2 * FIB6_ROOT_SIZE, sizeof(*fib->v6.heap));
-	fib->v6.branch = calloc(FIB6_SLOTS, sizeof(struct fib6_branch *));
+	fib->v6.branch = calloc(FIB6_SLOTS, sizeof(struct fib_branch *));
 	return fib->v6.heap && fib->v6.branch ? 0 : -ENOMEM;
 }
 
@@ -28,7 +27,7 @@ void fib6_fini(struct fib *fib)
 {
 	for (uint32_t slot = 0; fib->v6.branch && slot < FIB6_SLOTS; slot++) {
 		if (fib->v6.branch[slot] && fib->v6.branch[slot] != BRANCH_LOST)
-			fib6_branch_free(fib->v6.branch[slot]);
+			fib_branch_free(fib->v6.branch[slot]);
 	}
 	free(fib->v6.branch);
 	free(fib->v6.heap);
@@ -51,12 +50,12 @@ static uint32_t addr_slot(const uint8_t *addr)
 
 static void slot_push(struct fib *fib, uint32_t slot, uint16_t gid)
 {
-	struct fib6_branch *branch = fib->v6.branch[slot];
+	struct fib_branch *branch = fib->v6.branch[slot];
 
 	if (!branch)
 		fib_store(&fib->memory.v6_root[slot], gid);
 	else if (branch != BRANCH_LOST)
-		fib6_branch_inherit(fib, branch, gid);
+		fib_branch_inherit(fib, branch, gid);
 }
 
 static void root_push(struct fib *fib, uint32_t pos, uint16_t gid)
@@ -113,7 +112,7 @@ static uint16_t exchange(uint16_t *place, uint16_t gid)
 
 static uint16_t fallback_set(struct fib *fib, uint16_t gid)
 {
-	fib_store(&fib->memory.header->v6_default, gid ? gid : FIB_GROUP_NO_ROUTE);
+	fib_store(&fib->memory.header->table[0].v6_default, gid ? gid : FIB_GROUP_NO_ROUTE);
 	return exchange(&fib->v6.fallback, gid);
 }
 
@@ -140,8 +139,8 @@ static uint16_t heap_set(struct fib *fib, uint16_t *heap, uint32_t pos, uint16_t
 int fib6_set(struct fib *fib, const uint8_t *addr, uint8_t len, uint16_t gid, uint16_t *old)
 {
 	uint32_t pos, slot = addr_slot(addr);
+	struct fib_branch *branch;
 	uint16_t *heap;
-	int err;
 
 	if (!len) {
 		*old = fallback_set(fib, gid);
@@ -152,19 +151,33 @@ int fib6_set(struct fib *fib, const uint8_t *addr, uint8_t len, uint16_t gid, ui
 		*old = heap_set(fib, heap, pos, gid);
 		return 0;
 	}
-	if (fib->v6.branch[slot] == BRANCH_LOST)
+	branch = fib->v6.branch[slot];
+	if (branch == BRANCH_LOST)
 		return -ENOMEM;
-	err = fib6_branch_set(fib, slot, in_root(addr) ? 3 : 1, addr, len, gid, old);
-	if (err && !fib->v6.branch[slot]) {
+	/* no node stands there: the word is what covers the slot */
+	if (!branch)
+		branch = fib_branch_new(fib, &fib->v6.branch[slot], &fib->memory.v6_root[slot],
+					FIB_SIDE_V6, in_root(addr) ? 3 : 1,
+					(uint16_t)fib->memory.v6_root[slot]);
+	if (!branch) {
 		fib->v6.branch[slot] = BRANCH_LOST;
 		fib_store(&fib->memory.v6_root[slot], FIB_GROUP_OVERFLOW);
+		return -ENOMEM;
 	}
-	return err;
+	return fib_branch_set(fib, branch, addr, len, gid, old);
+}
+
+struct fib_branch *fib6_branch(const struct fib *fib, uint32_t slot)
+{
+	struct fib_branch *branch = fib->v6.branch[slot];
+
+	return branch == BRANCH_LOST ? NULL : branch;
 }
 
 uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len)
 {
 	uint32_t pos, slot = addr_slot(addr);
+	struct fib_branch *branch;
 	uint16_t *heap;
 
 	if (!len)
@@ -172,32 +185,18 @@ uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len)
 	heap = heap_of(&fib->v6, addr, len, &pos);
 	if (heap)
 		return heap_set(fib, heap, pos, 0);
-	if (fib->v6.branch[slot] == BRANCH_LOST)
-		return 0;
-	return fib6_branch_del(fib, slot, addr, len);
+	branch = fib6_branch(fib, slot);
+	return branch ? fib_branch_del(fib, branch, addr, len) : 0;
 }
 
 /* ---- reading ---- */
 
 uint32_t fib6_lookup(const struct fib *fib, const uint8_t *addr)
 {
-	const struct fib_memory *memory = &fib->memory;
-	uint32_t value = fib_load(&memory->v6_root[addr_slot(addr)]);
-	unsigned int depth = in_root(addr) ? 3 : 1;
+	uint32_t word = fib_load(&fib->memory.v6_root[addr_slot(addr)]);
 
-	while (value & FIB6_NODE && depth < 16) {
-		const struct fib6_node *node =
-			(const struct fib6_node *)(memory->v6_node +
-						   (size_t)(value & ~FIB6_NODE) * FIB6_UNIT);
-		unsigned int byte = addr[depth++];
-		uint64_t below = node->bits[byte / 64] & (~0ull >> (63 - byte % 64));
-
-		value = fib_load(&node->entry[node->rank[byte / 64] +
-					      (unsigned int)__builtin_popcountll(below) - 1]);
-		if (!value)
-			value = fib_load(&node->inherit);
-	}
-	return value ? value : fib_load(&memory->header->v6_default);
+	word = fib_branch_lookup(fib, word, addr, in_root(addr) ? 3 : 1, 16);
+	return word ? word : fib_load(&fib->memory.header->table[0].v6_default);
 }
 
 /* Longest prefix of a heap at or above pos; its relative length in *rel. 0: none. */
@@ -213,12 +212,12 @@ static uint16_t heap_find(const uint16_t *heap, uint32_t pos, unsigned int *rel)
 
 uint16_t fib6_cover(const struct fib *fib, const uint8_t *addr, uint8_t len, uint8_t *found_len)
 {
-	const struct fib6_branch *branch = fib->v6.branch[addr_slot(addr)];
+	const struct fib_branch *branch = fib6_branch(fib, addr_slot(addr));
 	unsigned int rel, bits;
 	uint16_t gid = 0;
 
-	if (branch && branch != BRANCH_LOST)
-		gid = fib6_branch_cover(branch, addr, len, found_len);
+	if (branch)
+		gid = fib_branch_cover(branch, addr, len, found_len);
 	if (gid)
 		return gid;
 	if (in_root(addr) && len >= 3) {
@@ -240,10 +239,7 @@ uint16_t fib6_cover(const struct fib *fib, const uint8_t *addr, uint8_t len, uin
 	return fib->v6.fallback;
 }
 
-/*
- * ---- walking: the cursor's upper half numbers ::/0, the heaps' positions and the slots,
- * the lower half counts prefixes within a slot's branches ----
- */
+/* ---- walking: places number ::/0, the positions of the heaps, and the slots ---- */
 
 #define WALK_ROOT (2 * FIB6_OUTER_SIZE)
 #define WALK_SLOTS (WALK_ROOT + 2 * FIB6_ROOT_SIZE)
@@ -276,50 +272,34 @@ static uint16_t walk_heap(const struct fib6 *v6, uint32_t place, uint8_t addr[16
 	return gid;
 }
 
-struct walk {
-	fib6_visit visit;
-	void *arg;
-	uint32_t skip, seen;
-};
-
-static bool walk_skip(void *arg, const uint8_t *addr, uint8_t len, uint16_t gid)
+static void slot_addr(uint32_t slot, uint8_t addr[16])
 {
-	struct walk *walk = arg;
-
-	return walk->seen++ < walk->skip || walk->visit(walk->arg, addr, len, gid);
+	memset(addr, 0, 16);
+	addr[0] = (uint8_t)(slot < FIB6_ROOT_SIZE ? 32 | slot >> 16 : slot - FIB6_ROOT_SIZE);
+	if (slot < FIB6_ROOT_SIZE) {
+		addr[1] = (uint8_t)(slot >> 8);
+		addr[2] = (uint8_t)slot;
+	}
 }
 
-bool fib6_walk(const struct fib *fib, uint64_t *cursor, fib6_visit visit, void *arg)
+bool fib6_walk(const struct fib *fib, struct fib_cursor *cursor, fib_branch_visit visit, void *arg)
 {
-	struct walk walk = {.visit = visit, .arg = arg, .skip = (uint32_t)*cursor};
-	uint32_t place = (uint32_t)(*cursor >> 32), slot;
+	const struct fib_branch *branch;
 	uint8_t addr[16], len;
+	uint32_t slot;
 	uint16_t gid;
 
-	for (; place < WALK_SLOTS; place++) {
-		gid = walk_heap(&fib->v6, place, addr, &len);
-		if (gid && !visit(arg, addr, len, gid)) {
-			*cursor = (uint64_t)(place + 1) << 32;
+	while (cursor->place < WALK_SLOTS) {
+		gid = walk_heap(&fib->v6, (uint32_t)cursor->place++, addr, &len);
+		if (gid && !visit(arg, addr, len, gid))
 			return true;
-		}
 	}
-	for (; place < WALK_END; place++, walk.skip = 0) {
-		slot = place - WALK_SLOTS;
-		if (!fib->v6.branch[slot] || fib->v6.branch[slot] == BRANCH_LOST)
-			continue;
-		memset(addr, 0, sizeof(addr));
-		addr[0] =
-			(uint8_t)(slot < FIB6_ROOT_SIZE ? 32 | slot >> 16 : slot - FIB6_ROOT_SIZE);
-		if (slot < FIB6_ROOT_SIZE) {
-			addr[1] = (uint8_t)(slot >> 8);
-			addr[2] = (uint8_t)slot;
-		}
-		walk.seen = 0;
-		if (!fib6_branch_walk(fib->v6.branch[slot], addr, walk_skip, &walk)) {
-			*cursor = (uint64_t)place << 32 | walk.seen;
+	for (; cursor->place < WALK_END; cursor->place++) {
+		slot = (uint32_t)cursor->place - WALK_SLOTS;
+		branch = fib6_branch(fib, slot);
+		slot_addr(slot, addr);
+		if (branch && fib_branch_resume(branch, addr, cursor, visit, arg))
 			return true;
-		}
 	}
-	*cursor = (uint64_t)place << 32;
 	return false;
 }

@@ -3,12 +3,14 @@
  * What the files of fib/ share. Everything here is called with fib->lock held.
  *
  * The truth is private: prefixes, members and next hops in ordinary memory. The shared
- * arrays are made from it, and can be made again when a pool had no room.
+ * arrays are made from it, and can be made again when a pool had no room. What changes in the
+ * prefix tables is marked as dirty and published when the lock is released.
  */
 #ifndef DPLANE_EBPF_FIB_INTERNAL_H
 #define DPLANE_EBPF_FIB_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "dplane_ebpf/fib/fib.h"
@@ -45,9 +47,9 @@ bool fib_pool_fits(const struct fib_pool *pool, uint32_t n);
 void fib_pool_free(struct fib_pool *pool, uint32_t at, uint32_t n);
 
 enum fib_pool_id {
-	FIB_POOL_V4_MID,
+	FIB_POOL_NODE, /* the first half of the nodes' array */
+	FIB_POOL_NODE_OTHER,
 	FIB_POOL_V4_LOW,
-	FIB_POOL_V6_NODE,
 	FIB_POOL_GROUP,
 	FIB_POOL_SLOT,
 	FIB_POOL_NEXTHOP,
@@ -93,18 +95,76 @@ static inline uint16_t fib_heap_cover(const uint16_t *heap, uint32_t pos)
 	return 0;
 }
 
-/* ---- fib4.c ---- */
+/* ---- node.c: room for nodes, in two halves, and its bookkeeping ---- */
 
-struct fib4_mid;
-struct fib4_low;
+enum fib_side { FIB_SIDE_V4, FIB_SIDE_V6 };
+
+struct fib_nodes {
+	unsigned int half; /* where nodes are made: 0 or 1 */
+	uint64_t units[2]; /* in use, by enum fib_side */
+	uint64_t compactions, moved;
+};
+
+int fib_node_init(struct fib *fib);
+/* The number of a range of units, or 0: no room in either half. */
+uint32_t fib_node_alloc(struct fib *fib, enum fib_side side, uint32_t units);
+bool fib_node_fits(const struct fib *fib, uint32_t units);
+void fib_node_retire(struct fib *fib, enum fib_side side, uint32_t node, uint32_t units);
+/* A copy of a node that stands in the half that is being left, elsewhere; 0: it stands right, or there is no room. */
+uint32_t fib_node_move(struct fib *fib, enum fib_side side, uint32_t node, uint32_t units);
+
+static inline bool fib_node_is(uint32_t word)
+{
+	return word & FIB_NODE;
+}
+
+static inline uint32_t fib_node_number(uint32_t word)
+{
+	return word & ~FIB_NODE;
+}
+
+/* ---- fib4.c, fib4_publish.c, fib4_read.c: IPv4 of the main table ---- */
+
+/* The prefixes /25 to /32 of one /24. */
+struct fib4_low {
+	TAILQ_ENTRY(fib4_low) wait;
+	struct fib4_mid *mid;
+	uint32_t block; /* FIB_POOL_NONE: waits for one */
+	uint16_t inherit;
+	uint16_t prefixes;
+	uint8_t index; /* in mid */
+	uint16_t heap[2 * FIB4_LOW_SIZE];
+};
+
+/* The prefixes /19 to /24 of one /18, and what is below. */
+struct fib4_mid {
+	TAILQ_ENTRY(fib4_mid) link; /* of the dirty ones, or of those that wait for room */
+	struct fib4_low **low;	    /* NULL while there is none */
+	uint64_t lost;		    /* /24s that found no ordinary memory: the kernel's for good */
+	uint32_t node;		    /* 0: none */
+	uint32_t wanted;	    /* units that could not be had */
+	uint32_t slot;
+	uint16_t inherit;
+	uint8_t prefixes;
+	uint8_t lows;
+	bool dirty;   /* to be published when the lock is released */
+	bool waiting; /* for room */
+	uint16_t heap[2 * FIB4_MID_SIZE];
+};
+
+TAILQ_HEAD(fib4_mid_list, fib4_mid);
+TAILQ_HEAD(fib4_low_list, fib4_low);
 
 struct fib4 {
-	uint16_t *heap;					 /* lengths 1..18 */
-	uint16_t fallback;				 /* group of 0.0.0.0/0, or 0 */
-	struct fib4_mid **mid;				 /* by root slot */
-	TAILQ_HEAD(fib4_mid_list, fib4_mid) waiting_mid; /* that found no block */
-	TAILQ_HEAD(fib4_low_list, fib4_low) waiting_low;
+	uint16_t *heap;	       /* lengths 1..18 */
+	uint16_t fallback;     /* group of 0.0.0.0/0, or 0 */
+	struct fib4_mid **mid; /* by root slot */
+	struct fib4_mid_list dirty, waiting;
+	struct fib4_low_list waiting_low;
 };
+
+/* Stands for a mid that found no ordinary memory. */
+extern struct fib4_mid fib4_lost;
 
 int fib4_init(struct fib *fib);
 void fib4_fini(struct fib *fib);
@@ -112,19 +172,111 @@ void fib4_fini(struct fib *fib);
 int fib4_set(struct fib *fib, uint32_t addr, uint8_t len, uint16_t gid, uint16_t *old);
 /* Returns the group it had, 0: was not there. */
 uint16_t fib4_del(struct fib *fib, uint32_t addr, uint8_t len);
+
+void fib4_dirty(struct fib *fib, struct fib4_mid *mid);
+/* Finds a block, or puts it among those that wait for one. */
+void fib4_low_place(struct fib *fib, struct fib4_low *low);
+/* pos, and what only it covers, is now gid. */
+void fib4_low_push(struct fib *fib, const struct fib4_low *low, uint32_t pos, uint16_t gid);
+void fib4_publish(struct fib *fib);
+/* Gives room to what waits for it. */
+void fib4_place(struct fib *fib);
+uint64_t fib4_overflow(const struct fib *fib);
+/* Moves the node of a slot, if it has to. */
+void fib4_move(struct fib *fib, uint32_t slot);
+
 /* The longest prefix no longer than len. */
 uint16_t fib4_cover(const struct fib *fib, uint32_t addr, uint8_t len, uint8_t *found_len);
 uint32_t fib4_lookup(const struct fib *fib, uint32_t addr);
-/* Gives blocks to what waits for one. */
-void fib4_place(struct fib *fib);
-uint64_t fib4_overflow(const struct fib *fib);
 typedef bool (*fib4_visit)(void *arg, uint32_t addr, uint8_t len, uint16_t gid);
 /* Until visit returns false; then true, and *cursor goes on behind that prefix. */
 bool fib4_walk(const struct fib *fib, uint64_t *cursor, fib4_visit visit, void *arg);
 
-/* ---- fib6.c ---- */
+/* ---- branch.c, branch_publish.c: prefixes below one word, byte by byte ---- */
 
-struct fib6_branch;
+struct fib_stem {
+	uint16_t pos; /* heap position, relative length 1..8 */
+	uint16_t gid;
+};
+
+struct fib_twig {
+	struct fib_branch *branch;
+	uint8_t index;
+};
+
+/* The prefixes that end in one byte of the address, and what is below. */
+struct fib_branch {
+	TAILQ_ENTRY(fib_branch) link; /* of the dirty ones, or of those that wait for room */
+	struct fib_branch *parent;    /* NULL: hangs on a root */
+	struct fib_branch *
+		*owner;		 /* where the topmost one is kept, cleared at its end; NULL below */
+	uint32_t *root;		 /* the topmost one's word in shared memory */
+	struct fib_stem *prefix; /* sorted by pos, so that longer ones follow */
+	struct fib_twig *child;	 /* sorted by index */
+	uint32_t word;		 /* as published */
+	uint32_t wanted;	 /* units that could not be had */
+	uint16_t inherit;	 /* group of the longest prefix that covers all of it, or 0 */
+	uint16_t prefixes, prefixes_max;
+	uint16_t children, children_max;
+	uint8_t depth; /* the byte of the address that it looks at */
+	uint8_t index; /* in parent */
+	uint8_t side;  /* enum fib_side */
+	bool dirty;    /* to be published when the lock is released */
+	bool waiting;  /* for room */
+	bool lost;     /* out of ordinary memory: the kernel's for good */
+};
+
+TAILQ_HEAD(fib_branch_list, fib_branch);
+
+#define FIB_BRANCH_DEPTHS 16
+
+struct fib_branches {
+	struct fib_branch_list dirty[FIB_BRANCH_DEPTHS]; /* by depth */
+	struct fib_branch_list waiting;
+	uint32_t dirty_depths; /* bit set: that list is not empty */
+};
+
+void fib_branch_init(struct fib *fib);
+/*
+ * A topmost branch at *owner, for the word at *root, which is inherit now. NULL: out of memory.
+ */
+struct fib_branch *fib_branch_new(struct fib *fib, struct fib_branch **owner, uint32_t *root,
+				  enum fib_side side, unsigned int depth, uint16_t inherit);
+/* As fib4_set() and its siblings; addr is 16 bytes, zero beyond len, and len ends below the branch's root. */
+int fib_branch_set(struct fib *fib, struct fib_branch *branch, const uint8_t *addr, uint8_t len,
+		   uint16_t gid, uint16_t *old);
+/* branch is gone if nothing is left of it. */
+uint16_t fib_branch_del(struct fib *fib, struct fib_branch *branch, const uint8_t *addr,
+			uint8_t len);
+uint16_t fib_branch_cover(const struct fib_branch *branch, const uint8_t *addr, uint8_t len,
+			  uint8_t *found_len);
+/* The group that covers the whole branch has changed. */
+void fib_branch_inherit(struct fib *fib, struct fib_branch *branch, uint16_t gid);
+typedef bool (*fib_branch_visit)(void *arg, const uint8_t *addr, uint8_t len, uint16_t gid);
+/*
+ * Every prefix, behind cursor->last if its length is not 0. addr: the branch's address, used as scratch. True: visit
+ * wants no more, and cursor->last says where it was.
+ */
+bool fib_branch_resume(const struct fib_branch *branch, uint8_t *addr, struct fib_cursor *cursor,
+		       fib_branch_visit visit, void *arg);
+void fib_branch_free(struct fib_branch *branch);
+
+/* Which of its own prefixes covers each index, else inherit. */
+void fib_branch_words(const struct fib_branch *branch, uint32_t word[256]);
+void fib_branch_dirty(struct fib *fib, struct fib_branch *branch);
+/* A branch ends: it is in no list any more, and its node is retired. */
+void fib_branch_forget(struct fib *fib, struct fib_branch *branch);
+void fib_branch_publish(struct fib *fib);
+void fib_branch_place(struct fib *fib);
+/* Prefixes of one side that are now the kernel's. */
+uint64_t fib_branch_overflow(const struct fib *fib, enum fib_side side);
+/* Moves nodes that have to, at most *budget of them, which it counts down. False: the budget was not enough. */
+bool fib_branch_move(struct fib *fib, struct fib_branch *branch, uint32_t *budget);
+/* What a walk from the word finds for the bytes of addr from depth on. */
+uint32_t fib_branch_lookup(const struct fib *fib, uint32_t word, const uint8_t *addr,
+			   unsigned int depth, unsigned int end);
+
+/* ---- fib6.c: IPv6 of the main table ---- */
 
 #define FIB6_SLOTS (FIB6_ROOT_SIZE + FIB6_OUTER_SIZE)
 
@@ -132,8 +284,7 @@ struct fib6 {
 	uint16_t *heap;			     /* 2000::/3: lengths 3..24 */
 	uint16_t outer[2 * FIB6_OUTER_SIZE]; /* lengths 1..8, but for 2000::/3 and below */
 	uint16_t fallback;		     /* group of ::/0, or 0 */
-	struct fib6_branch **branch;	     /* by slot of v6_root */
-	TAILQ_HEAD(fib6_branch_list, fib6_branch) waiting; /* that found no node */
+	struct fib_branch **branch;	     /* by slot of v6_root */
 };
 
 int fib6_init(struct fib *fib);
@@ -143,28 +294,35 @@ int fib6_set(struct fib *fib, const uint8_t *addr, uint8_t len, uint16_t gid, ui
 uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len);
 uint16_t fib6_cover(const struct fib *fib, const uint8_t *addr, uint8_t len, uint8_t *found_len);
 uint32_t fib6_lookup(const struct fib *fib, const uint8_t *addr);
-typedef bool (*fib6_visit)(void *arg, const uint8_t *addr, uint8_t len, uint16_t gid);
-bool fib6_walk(const struct fib *fib, uint64_t *cursor, fib6_visit visit, void *arg);
+bool fib6_walk(const struct fib *fib, struct fib_cursor *cursor, fib_branch_visit visit, void *arg);
+/* The topmost branch of a slot, or NULL. */
+struct fib_branch *fib6_branch(const struct fib *fib, uint32_t slot);
 
-/* ---- fib6_branch.c: what lies below one slot of v6_root ---- */
+/* ---- vrf.c: all tables but the main one ---- */
 
-int fib6_branch_set(struct fib *fib, uint32_t slot, unsigned int depth, const uint8_t *addr,
-		    uint8_t len, uint16_t gid, uint16_t *old);
-uint16_t fib6_branch_del(struct fib *fib, uint32_t slot, const uint8_t *addr, uint8_t len);
-uint16_t fib6_branch_cover(const struct fib6_branch *branch, const uint8_t *addr, uint8_t len,
-			   uint8_t *found_len);
-/* The group that covers the whole slot has changed. */
-void fib6_branch_inherit(struct fib *fib, struct fib6_branch *branch, uint16_t gid);
-/* addr: the slot's address, used as scratch. False: visit wants no more. */
-bool fib6_branch_walk(const struct fib6_branch *branch, uint8_t *addr, fib6_visit visit, void *arg);
-void fib6_branch_free(struct fib6_branch *branch);
-void fib6_place(struct fib *fib);
-uint64_t fib6_overflow(const struct fib *fib);
+struct fib_vrf {
+	uint32_t kernel_table; /* 0: not in use */
+	uint16_t fallback[2];  /* groups of the default routes, by enum fib_side */
+	struct fib_branch *top[2];
+	bool lost[2]; /* its top found no ordinary memory */
+};
+
+bool fib_table_exists(const struct fib *fib, uint16_t table);
+int fib_vrf_init(struct fib *fib);
+void fib_vrf_fini(struct fib *fib);
+/* These are for tables that exist, and are not the main one. */
+int fib_vrf_set(struct fib *fib, const struct fib_prefix *prefix, uint16_t gid, uint16_t *old);
+uint16_t fib_vrf_del(struct fib *fib, const struct fib_prefix *prefix);
+uint16_t fib_vrf_cover(const struct fib *fib, const struct fib_prefix *prefix, uint8_t *found_len);
+uint32_t fib_vrf_lookup(const struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
+bool fib_vrf_walk(const struct fib *fib, uint16_t table, uint8_t family, struct fib_cursor *cursor,
+		  fib_branch_visit visit, void *arg);
 
 /* ---- route.c: what is laid over the tables ---- */
 
 struct fib_local {
 	struct fib_local *next;
+	uint16_t table;
 	uint8_t family;
 	uint8_t addr[16];
 	uint32_t count;
@@ -231,14 +389,26 @@ void fib_slots_place(struct fib *fib);
 
 /* ---- all of it ---- */
 
+/* The outermost unlock publishes what has changed. */
+void fib_lock(struct fib *fib);
+void fib_unlock(struct fib *fib);
+/* In long work: let the others have it in between. */
+void fib_yield(struct fib *fib);
+
 struct fib {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock;	      /* recursive: see fib_lock() */
+	unsigned int depth;	      /* how often its holder has it */
+	_Atomic unsigned int wanting; /* threads that want it */
 	struct fib_memory memory;
 	struct fib_geometry geometry;
 	struct fib_pool pool[FIB_POOL_MAX];
 	struct fib_retire_queue retire;
+	struct fib_nodes nodes;
 	struct fib4 v4;
 	struct fib6 v6;
+	struct fib_branches branches;
+	struct fib_vrf *vrf; /* FIB_MAX_TABLES, the first unused */
+	uint32_t vrfs;
 	struct fib_local *local[FIB_LOCAL_BUCKETS];
 	struct fib_group *group;
 	uint32_t groups_waiting;

@@ -146,7 +146,7 @@ int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *mem
 		if (!fib_nexthop_key_valid(&members[i].nexthop))
 			return -EINVAL;
 	}
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	fib->group_sets++;
 	if (id) {
 		err = group_used(fib, id) && !fib->group[id].dropped
@@ -179,7 +179,7 @@ int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *mem
 		fib->group_overflow++;
 		err = 0;
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
@@ -187,13 +187,13 @@ int fib_group_drop(struct fib *fib, uint32_t group)
 {
 	int err = -ENOENT;
 
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	if (group_used(fib, group) && !fib->group[group].dropped) {
 		fib->group[group].dropped = true;
 		group_free_if_unused(fib, group);
 		err = 0;
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
@@ -203,7 +203,7 @@ int fib_group_get(struct fib *fib, uint32_t id, struct fib_group_info *info)
 	int err = -ENOENT;
 
 	memset(info, 0, sizeof(*info));
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	if (group_used(fib, id)) {
 		group = &fib->group[id];
 		info->members = calloc(group->n ? group->n : 1, sizeof(*info->members));
@@ -222,7 +222,7 @@ int fib_group_get(struct fib *fib, uint32_t id, struct fib_group_info *info)
 			info->members[i].slots = group->slots ? group->member[i].slots : 0;
 		}
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
@@ -230,11 +230,11 @@ uint32_t fib_group_next(struct fib *fib, uint32_t from)
 {
 	uint32_t found = 0, id = from > FIB_GROUP_FIRST ? from : FIB_GROUP_FIRST;
 
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	for (; !found && id < fib->pool[FIB_POOL_GROUP].top; id++) {
 		if (fib->group[id].used)
 			found = id;
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return found;
 }

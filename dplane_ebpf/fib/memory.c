@@ -16,14 +16,12 @@ size_t fib_array_size(enum fib_array array, const struct fib_geometry *geometry)
 		return sizeof(struct fib_header);
 	case FIB_ARRAY_V4_ROOT:
 		return FIB4_ROOT_SIZE * sizeof(uint32_t);
-	case FIB_ARRAY_V4_MID:
-		return (size_t)geometry->v4_mid_blocks * FIB4_MID_SIZE * sizeof(uint16_t);
 	case FIB_ARRAY_V4_LOW:
 		return (size_t)geometry->v4_low_blocks * FIB4_LOW_SIZE * sizeof(uint16_t);
 	case FIB_ARRAY_V6_ROOT:
 		return FIB6_SLOTS * sizeof(uint32_t);
-	case FIB_ARRAY_V6_NODE:
-		return (size_t)geometry->v6_node_bytes + FIB6_SLACK;
+	case FIB_ARRAY_NODE:
+		return 2 * (size_t)geometry->node_bytes + FIB_NODE_SLACK;
 	case FIB_ARRAY_GROUP:
 		return (size_t)geometry->groups * sizeof(uint64_t);
 	case FIB_ARRAY_SLOT:
@@ -43,9 +41,8 @@ static bool size_valid(uint32_t size, uint32_t min, uint32_t max)
 
 bool fib_geometry_valid(const struct fib_geometry *geometry)
 {
-	return size_valid(geometry->v4_mid_blocks, 1, 1u << 18) &&
+	return size_valid(geometry->node_bytes, 2 * FIB_UNIT, 1u << 27) &&
 	       size_valid(geometry->v4_low_blocks, 1, 1u << 15) &&
-	       size_valid(geometry->v6_node_bytes, FIB6_UNIT, 1u << 28) &&
 	       size_valid(geometry->groups, 2 * FIB_GROUP_FIRST, FIB_MAX_GROUPS) &&
 	       size_valid(geometry->slots, 1, 1u << 22) &&
 	       size_valid(geometry->nexthops, 2, 1u << 16) &&
@@ -72,15 +69,14 @@ int fib_memory_alloc(struct fib_memory *memory, const struct fib_geometry *geome
 		return -ENOMEM;
 	memory->header->geometry = *geometry;
 	memory->v4_root = array_map(FIB_ARRAY_V4_ROOT, geometry);
-	memory->v4_mid = array_map(FIB_ARRAY_V4_MID, geometry);
 	memory->v4_low = array_map(FIB_ARRAY_V4_LOW, geometry);
 	memory->v6_root = array_map(FIB_ARRAY_V6_ROOT, geometry);
-	memory->v6_node = array_map(FIB_ARRAY_V6_NODE, geometry);
+	memory->node = array_map(FIB_ARRAY_NODE, geometry);
 	memory->group = array_map(FIB_ARRAY_GROUP, geometry);
 	memory->slot = array_map(FIB_ARRAY_SLOT, geometry);
 	memory->nexthop = array_map(FIB_ARRAY_NEXTHOP, geometry);
-	if (!memory->v4_root || !memory->v4_mid || !memory->v4_low || !memory->v6_root ||
-	    !memory->v6_node || !memory->group || !memory->slot || !memory->nexthop) {
+	if (!memory->v4_root || !memory->v4_low || !memory->v6_root || !memory->node ||
+	    !memory->group || !memory->slot || !memory->nexthop) {
 		fib_memory_free(memory);
 		return -ENOMEM;
 	}
@@ -101,10 +97,9 @@ void fib_memory_free(struct fib_memory *memory)
 		return;
 	geometry = memory->header->geometry;
 	array_unmap(memory->v4_root, FIB_ARRAY_V4_ROOT, &geometry);
-	array_unmap(memory->v4_mid, FIB_ARRAY_V4_MID, &geometry);
 	array_unmap(memory->v4_low, FIB_ARRAY_V4_LOW, &geometry);
 	array_unmap(memory->v6_root, FIB_ARRAY_V6_ROOT, &geometry);
-	array_unmap(memory->v6_node, FIB_ARRAY_V6_NODE, &geometry);
+	array_unmap(memory->node, FIB_ARRAY_NODE, &geometry);
 	array_unmap(memory->group, FIB_ARRAY_GROUP, &geometry);
 	array_unmap(memory->slot, FIB_ARRAY_SLOT, &geometry);
 	array_unmap(memory->nexthop, FIB_ARRAY_NEXTHOP, &geometry);

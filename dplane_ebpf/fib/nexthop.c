@@ -151,7 +151,7 @@ int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_next
 
 	if (adjacency->action > FIB_NH_CONNECTED)
 		return -EINVAL;
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	entry = nexthop_used(fib, nexthop) ? &fib->nexthop[nexthop] : NULL;
 	if (entry && (!key || key_equal(&entry->key, key))) {
 		bool changed = entry->down != adjacency->down;
@@ -166,20 +166,20 @@ int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_next
 			fib_slots_publish(fib, member->group);
 		}
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
 void fib_nexthop_watch(struct fib *fib, fib_nexthop_watcher watcher, void *arg)
 {
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	fib->watcher = watcher;
 	fib->watcher_arg = arg;
 	for (uint32_t i = 1; watcher && i < fib->pool[FIB_POOL_NEXTHOP].top; i++) {
 		if (fib->nexthop[i].refs)
 			watcher(arg, i, &fib->nexthop[i].key, true);
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 }
 
 int fib_nexthop_get(struct fib *fib, uint32_t nexthop, struct fib_nexthop_info *info)
@@ -189,7 +189,7 @@ int fib_nexthop_get(struct fib *fib, uint32_t nexthop, struct fib_nexthop_info *
 	int err = -ENOENT;
 
 	memset(info, 0, sizeof(*info));
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	if (nexthop_used(fib, nexthop)) {
 		entry = &fib->nexthop[nexthop];
 		shared = &fib->memory.nexthop[nexthop];
@@ -205,7 +205,7 @@ int fib_nexthop_get(struct fib *fib, uint32_t nexthop, struct fib_nexthop_info *
 		}
 		err = 0;
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
@@ -213,11 +213,11 @@ uint32_t fib_nexthop_next(struct fib *fib, uint32_t from)
 {
 	uint32_t found = 0;
 
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	for (uint32_t i = from ? from : 1; !found && i < fib->pool[FIB_POOL_NEXTHOP].top; i++) {
 		if (fib->nexthop[i].refs)
 			found = i;
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return found;
 }

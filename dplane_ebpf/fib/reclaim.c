@@ -98,7 +98,7 @@ bool fib_reclaim_wait(struct fib *fib, int timeout_ms)
 			until.tv_nsec -= 1000000000;
 		}
 	}
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	while (!queue->count && !queue->wake && !err) {
 		if (timeout_ms < 0)
 			err = pthread_cond_wait(&queue->filled, &fib->lock);
@@ -107,25 +107,25 @@ bool fib_reclaim_wait(struct fib *fib, int timeout_ms)
 	}
 	filled = queue->count && !queue->wake;
 	queue->wake = false;
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return filled;
 }
 
 void fib_reclaim_wake(struct fib *fib)
 {
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	fib->retire.wake = true;
 	pthread_cond_broadcast(&fib->retire.filled);
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 }
 
 uint64_t fib_reclaim_begin(struct fib *fib)
 {
 	uint64_t epoch;
 
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	epoch = fib->retire.epoch++;
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return epoch;
 }
 
@@ -134,19 +134,17 @@ void fib_reclaim_end(struct fib *fib, uint64_t epoch)
 	struct fib_retire_queue *queue = &fib->retire;
 	uint32_t batch = 0;
 
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	queue->grace_periods++;
 	while (queue->count && queue->ring[queue->head].epoch <= epoch) {
 		retired_free(fib, &queue->ring[queue->head]);
 		queue->head = (queue->head + 1) & (queue->size - 1);
 		queue->count--;
-		if (++batch % RECLAIM_BATCH == 0) {
-			pthread_mutex_unlock(&fib->lock);
-			pthread_mutex_lock(&fib->lock);
-		}
+		if (++batch % RECLAIM_BATCH == 0)
+			fib_yield(fib);
 	}
 	fib_slots_place(fib);
 	fib4_place(fib);
-	fib6_place(fib);
-	pthread_mutex_unlock(&fib->lock);
+	fib_branch_place(fib);
+	fib_unlock(fib);
 }

@@ -33,6 +33,7 @@ static bool prefix_clean(struct fib_prefix *clean, const struct fib_prefix *pref
 	memset(clean, 0, sizeof(*clean));
 	clean->family = prefix->family;
 	clean->len = prefix->len;
+	clean->table = prefix->table;
 	memcpy(clean->addr, prefix->addr, bytes);
 	if (prefix->len % 8)
 		clean->addr[bytes] = prefix->addr[bytes] & (uint8_t)(0xff00 >> prefix->len % 8);
@@ -41,6 +42,8 @@ static bool prefix_clean(struct fib_prefix *clean, const struct fib_prefix *pref
 
 static int table_set(struct fib *fib, const struct fib_prefix *prefix, uint16_t gid, uint16_t *old)
 {
+	if (prefix->table)
+		return fib_vrf_set(fib, prefix, gid, old);
 	if (prefix->family == AF_INET)
 		return fib4_set(fib, addr4(prefix->addr), prefix->len, gid, old);
 	return fib6_set(fib, prefix->addr, prefix->len, gid, old);
@@ -48,6 +51,8 @@ static int table_set(struct fib *fib, const struct fib_prefix *prefix, uint16_t 
 
 static uint16_t table_del(struct fib *fib, const struct fib_prefix *prefix)
 {
+	if (prefix->table)
+		return fib_vrf_del(fib, prefix);
 	if (prefix->family == AF_INET)
 		return fib4_del(fib, addr4(prefix->addr), prefix->len);
 	return fib6_del(fib, prefix->addr, prefix->len);
@@ -62,7 +67,7 @@ static uint64_t *routes_of(struct fib *fib, uint8_t family)
 
 static struct fib_local **local_bucket(struct fib *fib, const struct fib_prefix *prefix)
 {
-	uint64_t hash = prefix->family;
+	uint64_t hash = (uint64_t)prefix->table << 8 | prefix->family;
 
 	for (unsigned int i = 0; i < 16; i++)
 		hash = (hash ^ prefix->addr[i]) * 1099511628211ull;
@@ -76,7 +81,8 @@ struct fib_local *fib_local_find(struct fib *fib, const struct fib_prefix *prefi
 	if (!fib->locals || prefix->len != host_len(prefix->family))
 		return NULL;
 	for (local = *local_bucket(fib, prefix); local; local = local->next) {
-		if (local->family == prefix->family && !memcmp(local->addr, prefix->addr, 16))
+		if (local->table == prefix->table && local->family == prefix->family &&
+		    !memcmp(local->addr, prefix->addr, 16))
 			return local;
 	}
 	return NULL;
@@ -94,11 +100,13 @@ void fib_local_fini(struct fib *fib)
 	}
 }
 
-static bool host_prefix(struct fib_prefix *host, uint8_t family, const uint8_t *addr)
+static bool host_prefix(struct fib_prefix *host, uint16_t table, uint8_t family,
+			const uint8_t *addr)
 {
 	if (family != AF_INET && family != AF_INET6)
 		return false;
 	memset(host, 0, sizeof(*host));
+	host->table = table;
 	host->family = family;
 	host->len = (uint8_t)host_len(family);
 	memcpy(host->addr, addr, host->len / 8u);
@@ -119,6 +127,7 @@ static int local_new(struct fib *fib, const struct fib_prefix *host)
 		free(local);
 		return err;
 	}
+	local->table = host->table;
 	local->family = host->family;
 	memcpy(local->addr, host->addr, sizeof(local->addr));
 	local->count = 1;
@@ -128,21 +137,25 @@ static int local_new(struct fib *fib, const struct fib_prefix *host)
 	return 0;
 }
 
-int fib_local_add(struct fib *fib, uint8_t family, const uint8_t *addr)
+int fib_local_add(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr)
 {
 	struct fib_prefix host;
 	struct fib_local *local;
 	int err = 0;
 
-	if (!host_prefix(&host, family, addr))
+	if (!host_prefix(&host, table, family, addr))
 		return -EINVAL;
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
+	if (!fib_table_exists(fib, table)) {
+		fib_unlock(fib);
+		return -EINVAL;
+	}
 	local = fib_local_find(fib, &host);
 	if (local)
 		local->count++;
 	else
 		err = local_new(fib, &host);
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
@@ -163,22 +176,26 @@ static void local_remove(struct fib *fib, const struct fib_prefix *host, struct 
 	free(local);
 }
 
-int fib_local_del(struct fib *fib, uint8_t family, const uint8_t *addr)
+int fib_local_del(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr)
 {
 	struct fib_prefix host;
 	struct fib_local *local;
 	int err = -ENOENT;
 
-	if (!host_prefix(&host, family, addr))
+	if (!host_prefix(&host, table, family, addr))
 		return -EINVAL;
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
+	if (!fib_table_exists(fib, table)) {
+		fib_unlock(fib);
+		return -EINVAL;
+	}
 	local = fib_local_find(fib, &host);
 	if (local) {
 		err = 0;
 		if (!--local->count)
 			local_remove(fib, &host, local);
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
@@ -193,8 +210,8 @@ int fib_route_set(struct fib *fib, const struct fib_prefix *prefix, uint32_t gro
 
 	if (!prefix_clean(&clean, prefix))
 		return -EINVAL;
-	pthread_mutex_lock(&fib->lock);
-	if (fib_group_usable(fib, group)) {
+	fib_lock(fib);
+	if (fib_table_exists(fib, clean.table) && fib_group_usable(fib, group)) {
 		fib->route_sets++;
 		local = fib_local_find(fib, &clean);
 		if (local) {
@@ -212,7 +229,7 @@ int fib_route_set(struct fib *fib, const struct fib_prefix *prefix, uint32_t gro
 		else
 			++*routes_of(fib, clean.family);
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return err;
 }
 
@@ -224,30 +241,33 @@ int fib_route_del(struct fib *fib, const struct fib_prefix *prefix)
 
 	if (!prefix_clean(&clean, prefix))
 		return -EINVAL;
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	fib->route_dels++;
 	local = fib_local_find(fib, &clean);
 	if (local) {
 		old = local->route;
 		local->route = 0;
 	} else {
-		old = table_del(fib, &clean);
+		old = fib_table_exists(fib, clean.table) ? table_del(fib, &clean) : 0;
 	}
 	if (old) {
 		--*routes_of(fib, clean.family);
 		fib_group_unref(fib, old);
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	return old ? 0 : -ENOENT;
 }
 
-uint32_t fib_lookup(struct fib *fib, uint8_t family, const uint8_t *addr)
+uint32_t fib_lookup(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr)
 {
 	uint32_t group;
 
-	pthread_mutex_lock(&fib->lock);
-	group = family == AF_INET ? fib4_lookup(fib, addr4(addr)) : fib6_lookup(fib, addr);
-	pthread_mutex_unlock(&fib->lock);
+	fib_lock(fib);
+	if (table)
+		group = fib_vrf_lookup(fib, table, family, addr);
+	else
+		group = family == AF_INET ? fib4_lookup(fib, addr4(addr)) : fib6_lookup(fib, addr);
+	fib_unlock(fib);
 	return group;
 }
 
@@ -256,22 +276,26 @@ uint32_t fib_route_covering(struct fib *fib, const struct fib_prefix *prefix,
 {
 	struct fib_prefix clean;
 	struct fib_local *local;
-	uint32_t group;
-	uint8_t len;
+	uint32_t group = 0;
+	uint8_t len = 0;
 
 	if (!prefix_clean(&clean, prefix))
 		return 0;
-	pthread_mutex_lock(&fib->lock);
+	fib_lock(fib);
 	local = fib_local_find(fib, &clean);
-	if (local && local->route) {
+	if (!fib_table_exists(fib, clean.table)) {
+		/* nothing covers it */
+	} else if (local && local->route) {
 		group = local->route;
 		len = clean.len;
+	} else if (clean.table) {
+		group = fib_vrf_cover(fib, &clean, &len);
 	} else if (clean.family == AF_INET) {
 		group = fib4_cover(fib, addr4(clean.addr), clean.len, &len);
 	} else {
 		group = fib6_cover(fib, clean.addr, clean.len, &len);
 	}
-	pthread_mutex_unlock(&fib->lock);
+	fib_unlock(fib);
 	if (group && found) {
 		clean.len = len;
 		prefix_clean(found, &clean);
@@ -284,50 +308,51 @@ struct route_walk {
 	fib_route_cb cb;
 	void *arg;
 	size_t left;
+	uint16_t table;
+	uint8_t family;
 };
 
-static bool walk_visit(struct route_walk *walk, const struct fib_prefix *prefix, uint16_t gid)
+static bool walk_visit(void *arg, const uint8_t *addr, uint8_t len, uint16_t gid)
 {
-	struct fib_local *local = fib_local_find(walk->fib, prefix);
+	struct route_walk *walk = arg;
+	struct fib_prefix prefix = {.family = walk->family, .len = len, .table = walk->table};
+	struct fib_local *local;
 
+	memcpy(prefix.addr, addr, sizeof(prefix.addr));
+	local = fib_local_find(walk->fib, &prefix);
 	if (local)
 		gid = local->route;
 	if (gid)
-		walk->cb(walk->arg, prefix, gid);
+		walk->cb(walk->arg, &prefix, gid);
 	return --walk->left > 0;
 }
 
 static bool walk_visit4(void *arg, uint32_t addr, uint8_t len, uint16_t gid)
 {
-	struct fib_prefix prefix = {
-		.family = AF_INET,
-		.len = len,
-		.addr = {(uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
-			 (uint8_t)addr},
-	};
+	uint8_t bytes[16] = {(uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
+			     (uint8_t)addr};
 
-	return walk_visit(arg, &prefix, gid);
+	return walk_visit(arg, bytes, len, gid);
 }
 
-static bool walk_visit6(void *arg, const uint8_t *addr, uint8_t len, uint16_t gid)
+bool fib_route_walk(struct fib *fib, uint16_t table, uint8_t family, struct fib_cursor *cursor,
+		    size_t max, fib_route_cb cb, void *arg)
 {
-	struct fib_prefix prefix = {.family = AF_INET6, .len = len};
-
-	memcpy(prefix.addr, addr, sizeof(prefix.addr));
-	return walk_visit(arg, &prefix, gid);
-}
-
-bool fib_route_walk(struct fib *fib, uint8_t family, uint64_t *cursor, size_t max, fib_route_cb cb,
-		    void *arg)
-{
-	struct route_walk walk = {.fib = fib, .cb = cb, .arg = arg, .left = max ? max : 1};
+	struct route_walk walk = {.fib = fib,
+				  .cb = cb,
+				  .arg = arg,
+				  .left = max ? max : 1,
+				  .table = table,
+				  .family = family};
 	bool more;
 
-	pthread_mutex_lock(&fib->lock);
-	if (family == AF_INET)
-		more = fib4_walk(fib, cursor, walk_visit4, &walk);
+	fib_lock(fib);
+	if (table)
+		more = fib_vrf_walk(fib, table, family, cursor, walk_visit, &walk);
+	else if (family == AF_INET)
+		more = fib4_walk(fib, &cursor->place, walk_visit4, &walk);
 	else
-		more = fib6_walk(fib, cursor, walk_visit6, &walk);
-	pthread_mutex_unlock(&fib->lock);
+		more = fib6_walk(fib, cursor, walk_visit, &walk);
+	fib_unlock(fib);
 	return more;
 }

@@ -75,8 +75,9 @@ static void program(struct links *links, const struct address *address, bool add
 	if (links->stop)
 		return;
 	for (size_t i = 0; i < address->n; i++) {
-		int err = add ? fib_local_add(links->fib, address->key.family, address->local[i])
-			      : fib_local_del(links->fib, address->key.family, address->local[i]);
+		int err =
+			add ? fib_local_add(links->fib, 0, address->key.family, address->local[i])
+			    : fib_local_del(links->fib, 0, address->key.family, address->local[i]);
 		char text[INET6_ADDRSTRLEN];
 
 		if (!err)

@@ -101,7 +101,7 @@ static void detach(struct links *links, struct interface *interface)
 	int err;
 
 	if (interface->use_v4 || interface->use_v6)
-		datapath_interface_set(links->datapath, interface->ifindex, false, false);
+		datapath_interface_set(links->datapath, interface->ifindex, 0, false, false);
 	interface->use_v4 = interface->use_v6 = false;
 	/* at first sight there may be what an earlier process left */
 	if (!interface->attached && interface->seen)
@@ -327,7 +327,7 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 	}
 	if (v4 == interface->use_v4 && v6 == interface->use_v6)
 		return 0;
-	err = datapath_interface_set(links->datapath, interface->ifindex, v4, v6);
+	err = datapath_interface_set(links->datapath, interface->ifindex, 0, v4, v6);
 	if (err) {
 		detach(links, interface);
 		if (err == -ENOSPC)

@@ -34,7 +34,7 @@ static struct answer ask(const struct fib_prefix *query, bool address)
 	answer.found = group && (address || answer.prefix.len == query->len);
 	answer.group = group;
 	if (address)
-		answer.group = fib_lookup(module.fib, query->family, query->addr);
+		answer.group = fib_lookup(module.fib, 0, query->family, query->addr);
 	return answer;
 }
 

@@ -185,6 +185,7 @@ static int summary_json(struct vty *vty)
 	totals = add_up();
 	provider_counters(counters);
 	json_object_string_add(object, "pinDirectory", module.options.pin_dir);
+	json_object_int_add(object, "tables", stats.tables);
 	json_object_int_add(object, "ipv4Routes", stats.v4_routes);
 	json_object_int_add(object, "ipv6Routes", stats.v6_routes);
 	json_object_int_add(object, "ipv4Overflow", stats.v4_overflow);
@@ -195,9 +196,12 @@ static int summary_json(struct vty *vty)
 	json_object_int_add(object, "slots", stats.slots);
 	json_object_int_add(object, "nexthops", stats.nexthops);
 	json_object_int_add(object, "nexthopsDown", stats.nexthops_down);
-	json_object_object_add(object, "ipv4MidPool", pool_json(&stats.v4_mid));
+	json_object_object_add(object, "nodePool", pool_json(&stats.node));
+	json_object_int_add(object, "ipv4NodeBytes", stats.v4_node_bytes);
+	json_object_int_add(object, "ipv6NodeBytes", stats.v6_node_bytes);
+	json_object_int_add(object, "nodeExtent", stats.node_extent);
+	json_object_int_add(object, "compactions", stats.compactions);
 	json_object_object_add(object, "ipv4LowPool", pool_json(&stats.v4_low));
-	json_object_object_add(object, "ipv6NodePool", pool_json(&stats.v6_node));
 	json_object_int_add(object, "gracePeriods", stats.grace_periods);
 	json_object_int_add(object, "packetsForwarded", totals.forwarded);
 	json_object_int_add(object, "packetsToKernel", totals.kernel);
@@ -244,8 +248,9 @@ int show_summary(struct vty *vty, bool json)
 	vty_out(vty, "  %-22s %s\n", "Attached", hooks);
 	vty_out(vty, "  %-22s %s\n", "Pins",
 		module.options.pin_dir[0] ? module.options.pin_dir : "none");
-	vty_out(vty, "  %-22s %" PRIu64 " IPv4, %" PRIu64 " IPv6\n", "Routes", stats.v4_routes,
-		stats.v6_routes);
+	vty_out(vty, "  %-22s %" PRIu64 " IPv4, %" PRIu64 " IPv6, in %" PRIu64 " table%s\n",
+		"Routes", stats.v4_routes, stats.v6_routes, stats.tables,
+		stats.tables == 1 ? "" : "s");
 	vty_out(vty, "  %-22s %" PRIu64 " IPv4, %" PRIu64 " IPv6, %" PRIu64 " groups\n",
 		"Without room (kernel)", stats.v4_overflow, stats.v6_overflow,
 		stats.group_overflow);
@@ -254,9 +259,13 @@ int show_summary(struct vty *vty, bool json)
 		stats.slots);
 	vty_out(vty, "  %-22s %" PRIu64 ", %" PRIu64 " down\n", "Next hops", stats.nexthops,
 		stats.nexthops_down);
-	pool_line(vty, "IPv4 blocks to /24", &stats.v4_mid);
+	pool_line(vty, "Nodes", &stats.node);
+	vty_out(vty,
+		"  %-22s %" PRIu64 " KiB IPv4, %" PRIu64 " KiB IPv6, over %" PRIu64 " KiB, %" PRIu64
+		" compactions\n",
+		"", stats.v4_node_bytes / 1024, stats.v6_node_bytes / 1024,
+		stats.node_extent / 1024, stats.compactions);
 	pool_line(vty, "IPv4 blocks below /24", &stats.v4_low);
-	pool_line(vty, "IPv6 nodes", &stats.v6_node);
 	vty_out(vty, "  %-22s %" PRIu64 " (%.2f%%)\n", "Packets forwarded", totals.forwarded,
 		percent(totals.forwarded, all));
 	vty_out(vty, "  %-22s %" PRIu64 " (%.2f%%)\n", "Packets to the kernel", totals.kernel,

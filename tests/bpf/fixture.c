@@ -18,9 +18,8 @@
 struct bed bed;
 
 const struct fib_geometry small_geometry = {
-	.v4_mid_blocks = 1u << 11,
 	.v4_low_blocks = 1u << 9,
-	.v6_node_bytes = 1u << 20,
+	.node_bytes = 1u << 20,
 	.groups = 1u << 10,
 	.slots = 1u << 13,
 	.nexthops = 1u << 7,
@@ -89,7 +88,7 @@ void bed_setup(void)
 	datapath_memory(bed.datapath, &memory);
 	bed.fib = fib_new(&memory, datapath_geometry(bed.datapath));
 	ck_assert_ptr_nonnull(bed.fib);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, true, true), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, true, true), 0);
 }
 
 void bed_teardown(void)

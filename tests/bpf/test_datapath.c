@@ -73,10 +73,9 @@ START_TEST(geometries)
 			uint8_t *const starts[FIB_ARRAY_MAX] = {
 				[FIB_ARRAY_HEADER] = (uint8_t *)memory.header,
 				[FIB_ARRAY_V4_ROOT] = (uint8_t *)memory.v4_root,
-				[FIB_ARRAY_V4_MID] = (uint8_t *)memory.v4_mid,
 				[FIB_ARRAY_V4_LOW] = (uint8_t *)memory.v4_low,
 				[FIB_ARRAY_V6_ROOT] = (uint8_t *)memory.v6_root,
-				[FIB_ARRAY_V6_NODE] = memory.v6_node,
+				[FIB_ARRAY_NODE] = memory.node,
 				[FIB_ARRAY_GROUP] = (uint8_t *)memory.group,
 				[FIB_ARRAY_SLOT] = (uint8_t *)memory.slot,
 				[FIB_ARRAY_NEXTHOP] = (uint8_t *)memory.nexthop,
@@ -272,7 +271,7 @@ static uint64_t retired(void)
 	struct fib_stats stats;
 
 	fib_stats(bed.fib, &stats);
-	return stats.v4_mid.retired + stats.v4_low.retired + stats.v6_node.retired;
+	return stats.node.retired + stats.v4_low.retired;
 }
 
 /* What is taken out of use is free again after a while, with nobody asking. */

@@ -264,7 +264,7 @@ static void expect_same(uint8_t family, const struct hop *hops)
 		enum fib_counter counter;
 
 		random_address(family, addr);
-		group = fib_lookup(bed.fib, family, addr);
+		group = fib_lookup(bed.fib, 0, family, addr);
 		counter = verdict_counter(group);
 		for (int h = 0; group >= FIB_GROUP_FIRST && h < HOPS; h++) {
 			if (hops[h].group == group) {

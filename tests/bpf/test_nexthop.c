@@ -78,12 +78,12 @@ START_TEST(unknown_group)
 
 	datapath_memory(bed.datapath, &memory);
 	for (uint32_t group = FIB_GROUP_BLACKHOLE + 1; group < FIB_GROUP_FIRST; group++) {
-		memory.header->v4_default = memory.header->v6_default = group;
+		memory.header->table[0].v4_default = memory.header->table[0].v6_default = group;
 		expect_both("unknown verdict", FIB_CNT_KERNEL_INTERNAL, NO_NEXTHOP);
 	}
-	memory.header->v4_default = memory.header->v6_default = FIB_MAX_GROUPS;
+	memory.header->table[0].v4_default = memory.header->table[0].v6_default = FIB_MAX_GROUPS;
 	expect_both("group out of range", FIB_CNT_KERNEL_INTERNAL, NO_NEXTHOP);
-	memory.header->v4_default = memory.header->v6_default = 0;
+	memory.header->table[0].v4_default = memory.header->table[0].v6_default = 0;
 	expect_both("no default at all", FIB_CNT_KERNEL_INTERNAL, NO_NEXTHOP);
 }
 END_TEST
@@ -94,11 +94,11 @@ START_TEST(local_address)
 	const struct fib_prefix own4 = prefix_of("10.2.2.2/32");
 	const struct fib_prefix own6 = prefix_of("2001:db8:2::2/128");
 
-	fib_local_add(bed.fib, AF_INET, own4.addr);
-	fib_local_add(bed.fib, AF_INET6, own6.addr);
+	fib_local_add(bed.fib, 0, AF_INET, own4.addr);
+	fib_local_add(bed.fib, 0, AF_INET6, own6.addr);
 	expect_both("own address", FIB_CNT_KERNEL_LOCAL, NO_NEXTHOP);
-	fib_local_del(bed.fib, AF_INET, own4.addr);
-	fib_local_del(bed.fib, AF_INET6, own6.addr);
+	fib_local_del(bed.fib, 0, AF_INET, own4.addr);
+	fib_local_del(bed.fib, 0, AF_INET6, own6.addr);
 	expect_both("no longer", FIB_CNT_FORWARDED, hop.nexthop);
 }
 END_TEST
@@ -177,7 +177,7 @@ END_TEST
 START_TEST(same_interface)
 {
 	everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.out, true, true), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.out, 0, true, true), 0);
 	FRAME4(&packet4, .mac = bed.out_mac);
 	expect_at(bed.out, "back, IPv4", &packet4, FIB_CNT_KERNEL_SAME_INTERFACE, NO_NEXTHOP);
 	FRAME6(&packet6, .mac = bed.out_mac);
@@ -356,7 +356,7 @@ START_TEST(interface_flags)
 	for (int flags = 0; flags < 4; flags++) {
 		bool v4 = flags & 1, v6 = flags & 2;
 
-		ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, v4, v6), 0);
+		ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, v4, v6), 0);
 		expect("IPv4", &packet4, v4 ? FIB_CNT_FORWARDED : FIB_CNT_KERNEL_INTERFACE,
 		       hop.nexthop);
 		expect("IPv6", &packet6, v6 ? FIB_CNT_FORWARDED : FIB_CNT_KERNEL_INTERFACE,
@@ -376,16 +376,16 @@ START_TEST(interface_collision)
 	uint32_t twin = bed.in + FIB_MAX_INTERFACES;
 
 	everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, true, false), -ENOSPC);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, true, false), -ENOSPC);
 	expect_both("refused twin", FIB_CNT_FORWARDED,
 		    nexthop_number(&(struct fib_nexthop_key){
 			    .ifindex = bed.out, .family = AF_INET, .gate = {192, 0, 2, 1}}));
 	/* taking nothing away from another's entry */
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, false, false), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, false, false), 0);
 	FRAME4(&packet4, .payload = 5);
 	expect("still ours", &packet4, FIB_CNT_FORWARDED, 1);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, false, false), 0);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, true, true), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, false, false), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, true, true), 0);
 	expect_both("twin's entry", FIB_CNT_KERNEL_INTERFACE, NO_NEXTHOP);
 }
 END_TEST

@@ -125,9 +125,8 @@ size_t reference_count(const struct reference *ref, uint8_t family)
 /* ---- fixture ---- */
 
 const struct fib_geometry geometry_full = {
-	.v4_mid_blocks = 1u << 16,
 	.v4_low_blocks = 1u << 15,
-	.v6_node_bytes = 1u << 25,
+	.node_bytes = 1u << 25,
 	.groups = 1u << 15,
 	.slots = 1u << 20,
 	.nexthops = 1u << 12,
@@ -136,9 +135,8 @@ const struct fib_geometry geometry_full = {
 };
 
 const struct fib_geometry geometry_tiny = {
-	.v4_mid_blocks = 16,
 	.v4_low_blocks = 16,
-	.v6_node_bytes = 4096,
+	.node_bytes = 4096,
 	.groups = 256,
 	.slots = 512,
 	.nexthops = 256,
@@ -213,7 +211,7 @@ uint32_t lookup(const char *address)
 {
 	struct fib_prefix prefix = prefix_of(address);
 
-	return fib_lookup(fib, prefix.family, prefix.addr);
+	return fib_lookup(fib, 0, prefix.family, prefix.addr);
 }
 
 struct fib_member member_of(uint32_t n, uint32_t weight)
@@ -249,9 +247,9 @@ void ck_no_leaks(void)
 	reclaim();
 	fib_stats(fib, &stats);
 	ck_assert_uint_eq(stats.v4_routes + stats.v6_routes + stats.locals, 0);
-	ck_assert_uint_eq(stats.v4_mid.used + stats.v4_mid.retired, 0);
+	ck_assert_uint_eq(stats.node.used + stats.node.retired, 0);
+	ck_assert_uint_eq(stats.v4_node_bytes + stats.v6_node_bytes, 0);
 	ck_assert_uint_eq(stats.v4_low.used + stats.v4_low.retired, 0);
-	ck_assert_uint_eq(stats.v6_node.used + stats.v6_node.retired, 0);
 	ck_assert_uint_eq(stats.v4_overflow + stats.v6_overflow, 0);
 	ck_assert_uint_eq(stats.groups, 0);
 	ck_assert_uint_eq(stats.nexthops, 0);

@@ -62,7 +62,7 @@ static struct fib_prefix random_prefix(uint8_t family)
 static void check(uint8_t family, const uint8_t *addr)
 {
 	struct fib_prefix found;
-	uint32_t is = fib_lookup(fib, family, addr);
+	uint32_t is = fib_lookup(fib, 0, family, addr);
 	uint32_t must = reference_lookup(ref, family, addr, family == AF_INET ? 32 : 128, &found);
 
 	for (unsigned int i = 0; i < LOCALS; i++) {
@@ -121,10 +121,10 @@ static void change(uint8_t family)
 		uint32_t i = random_below(LOCALS);
 
 		if (random_below(2)) {
-			ck_assert_int_eq(fib_local_add(fib, family, local_addr[i]), 0);
+			ck_assert_int_eq(fib_local_add(fib, 0, family, local_addr[i]), 0);
 			local_count[i]++;
 		} else {
-			ck_assert_int_eq(fib_local_del(fib, family, local_addr[i]),
+			ck_assert_int_eq(fib_local_del(fib, 0, family, local_addr[i]),
 					 local_count[i] ? 0 : -2);
 			local_count[i] -= local_count[i] > 0;
 		}
@@ -171,9 +171,9 @@ static void count_route(void *arg, const struct fib_prefix *prefix, uint32_t gid
 static void check_walk(uint8_t family)
 {
 	size_t count = 0, calls = 0;
-	uint64_t cursor = 0;
+	struct fib_cursor cursor = {0};
 
-	while (fib_route_walk(fib, family, &cursor, 1000, count_route, &count))
+	while (fib_route_walk(fib, 0, family, &cursor, 1000, count_route, &count))
 		calls++;
 	ck_assert_uint_eq(count, reference_count(ref, family));
 	ck_assert_uint_ge(calls + 1, count / 1000);
@@ -221,7 +221,7 @@ static void run(uint8_t family, const struct fib_geometry *geometry, uint32_t op
 	}
 	for (unsigned int i = 0; i < LOCALS; i++) {
 		for (; local_count[i]; local_count[i]--)
-			ck_assert_int_eq(fib_local_del(fib, family, local_addr[i]), 0);
+			ck_assert_int_eq(fib_local_del(fib, 0, family, local_addr[i]), 0);
 	}
 	/* what is left fits after a while, and is then exactly right */
 	while (tiny && n_live > 3) {

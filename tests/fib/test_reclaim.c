@@ -21,32 +21,33 @@ static uint32_t short_group, long_group;
 /* As the program does it, from layout.h alone. */
 static uint32_t read4(uint32_t addr)
 {
-	uint32_t value = READ(&memory.v4_root[addr >> 14]);
+	uint32_t value = READ(&memory.v4_root[addr >> 14]), entry = 0;
 
-	if (value & FIB4_BLOCK)
-		value = READ(&memory.v4_mid[(value & ~FIB4_BLOCK) * 64 + (addr >> 8 & 63)]);
-	else
-		return value ? value : memory.header->v4_default;
-	if (value & FIB4_LOW)
-		value = READ(&memory.v4_low[(value & ~FIB4_LOW) * 256 + (addr & 255)]);
-	return value ? value : memory.header->v4_default;
+	if (value & FIB_NODE) {
+		struct fib4_node *node = (void *)(memory.node + (value & ~FIB_NODE) * FIB_UNIT);
+
+		for (uint32_t i = 1; i <= (addr >> 8 & 63); i++)
+			entry += node->bits >> i & 1;
+		value = READ(&node->entry[entry]);
+		if (value & FIB4_LOW)
+			value = READ(&memory.v4_low[(value & ~FIB4_LOW) * 256 + (addr & 255)]);
+	}
+	return value ? value : memory.header->table[0].v4_default;
 }
 
 static uint32_t read6(const uint8_t *addr)
 {
 	uint32_t value = READ(&memory.v6_root[(addr[0] & 31) << 16 | addr[1] << 8 | addr[2]]);
 
-	for (int depth = 3; value & FIB6_NODE && depth < 16; depth++) {
-		struct fib6_node *node =
-			(void *)(memory.v6_node + (value & ~FIB6_NODE) * FIB6_UNIT);
+	for (int depth = 3; value & FIB_NODE && depth < 16; depth++) {
+		struct fib_byte_node *node = (void *)(memory.node + (value & ~FIB_NODE) * FIB_UNIT);
 		uint32_t entry = 0;
 
 		for (uint32_t i = 1; i <= addr[depth]; i++)
 			entry += node->bits[i / 64] >> i % 64 & 1;
 		value = READ(&node->entry[entry]);
-		value = value ? value : READ(&node->inherit);
 	}
-	return value ? value : memory.header->v6_default;
+	return value ? value : memory.header->table[0].v6_default;
 }
 
 /* A group, its slots and its next hop, as far as a packet goes. */

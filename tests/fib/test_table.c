@@ -191,27 +191,27 @@ static void local_overlay_of(const char *host, const char *net, const char *addr
 	struct fib_stats stats;
 
 	route_set(net, g[0]);
-	ck_assert_int_eq(fib_local_del(fib, prefix.family, prefix.addr), -ENOENT);
-	ck_assert_int_eq(fib_local_add(fib, prefix.family, prefix.addr), 0);
+	ck_assert_int_eq(fib_local_del(fib, 0, prefix.family, prefix.addr), -ENOENT);
+	ck_assert_int_eq(fib_local_add(fib, 0, prefix.family, prefix.addr), 0);
 	ck_assert_uint_eq(lookup(address), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(fib_route_covering(fib, &prefix, &found), FIB_GROUP_LOCAL);
 	ck_assert_int_eq(fib_route_del(fib, &prefix), -ENOENT);
 	route_set(host, g[1]);
 	ck_assert_uint_eq(lookup(address), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(fib_route_covering(fib, &prefix, &found), g[1]);
-	ck_assert_int_eq(fib_local_add(fib, prefix.family, prefix.addr), 0);
+	ck_assert_int_eq(fib_local_add(fib, 0, prefix.family, prefix.addr), 0);
 	route_set(host, g[2]);
 	fib_stats(fib, &stats);
 	ck_assert_uint_eq(stats.v4_routes + stats.v6_routes, 2);
 	ck_assert_uint_eq(stats.locals, 1);
-	ck_assert_int_eq(fib_local_del(fib, prefix.family, prefix.addr), 0);
+	ck_assert_int_eq(fib_local_del(fib, 0, prefix.family, prefix.addr), 0);
 	ck_assert_uint_eq(lookup(address), FIB_GROUP_LOCAL);
-	ck_assert_int_eq(fib_local_del(fib, prefix.family, prefix.addr), 0);
+	ck_assert_int_eq(fib_local_del(fib, 0, prefix.family, prefix.addr), 0);
 	ck_assert_uint_eq(lookup(address), g[2]);
-	ck_assert_int_eq(fib_local_add(fib, prefix.family, prefix.addr), 0);
+	ck_assert_int_eq(fib_local_add(fib, 0, prefix.family, prefix.addr), 0);
 	route_del(host);
 	ck_assert_uint_eq(lookup(address), FIB_GROUP_LOCAL);
-	ck_assert_int_eq(fib_local_del(fib, prefix.family, prefix.addr), 0);
+	ck_assert_int_eq(fib_local_del(fib, 0, prefix.family, prefix.addr), 0);
 	ck_assert_uint_eq(lookup(address), g[0]);
 	route_del(net);
 }

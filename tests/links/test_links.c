@@ -142,7 +142,7 @@ static bool is_local(const char *text)
 	uint8_t addr[16] = {0};
 
 	ck_assert_int_eq(inet_pton(family, text, addr), 1);
-	return fib_lookup(fib, family, addr) == FIB_GROUP_LOCAL;
+	return fib_lookup(fib, 0, family, addr) == FIB_GROUP_LOCAL;
 }
 
 static uint64_t locals(void)

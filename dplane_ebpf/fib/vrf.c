@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * All tables but the main one: for each family one branch from the first byte of the address on, so that a table costs
+ * what its prefixes need.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <linux/rtnetlink.h>
+
+#include "dplane_ebpf/fib/fib_internal.h"
+
+/* Routes that are removed under the lock at a time. */
+#define CLEAR_BATCH 256u
+
+int fib_vrf_init(struct fib *fib)
+{
+	/* pages of it that no table uses stay untouched */
+	fib->vrf = calloc(FIB_MAX_TABLES, sizeof(*fib->vrf));
+	return fib->vrf ? 0 : -ENOMEM;
+}
+
+void fib_vrf_fini(struct fib *fib)
+{
+	for (uint32_t table = 0; fib->vrf && table < FIB_MAX_TABLES; table++) {
+		for (int side = 0; side < 2; side++) {
+			if (fib->vrf[table].top[side])
+				fib_branch_free(fib->vrf[table].top[side]);
+		}
+	}
+	free(fib->vrf);
+}
+
+/* ---- numbers: the first free place behind the one that the kernel's number hashes to ---- */
+
+int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
+{
+	uint32_t number = kernel_table * 0x9e3779b1u >> 20;
+	int err = -ENOSPC;
+
+	*table = 0;
+	if (kernel_table == RT_TABLE_MAIN)
+		return 0;
+	if (!kernel_table)
+		return -EINVAL;
+	fib_lock(fib);
+	for (uint32_t tries = 0; err && tries < FIB_MAX_TABLES; tries++, number++) {
+		struct fib_vrf *vrf = &fib->vrf[number %= FIB_MAX_TABLES];
+
+		if (!number || (vrf->kernel_table && vrf->kernel_table != kernel_table))
+			continue;
+		fib->vrfs += !vrf->kernel_table;
+		vrf->kernel_table = kernel_table;
+		*table = (uint16_t)number;
+		err = 0;
+	}
+	fib_unlock(fib);
+	return err;
+}
+
+bool fib_table_exists(const struct fib *fib, uint16_t table)
+{
+	return !table || (table < FIB_MAX_TABLES && fib->vrf[table].kernel_table);
+}
+
+uint32_t fib_table_kernel(struct fib *fib, uint16_t table)
+{
+	uint32_t kernel = 0;
+
+	if (!table)
+		return RT_TABLE_MAIN;
+	fib_lock(fib);
+	if (table < FIB_MAX_TABLES)
+		kernel = fib->vrf[table].kernel_table;
+	fib_unlock(fib);
+	return kernel;
+}
+
+/* ---- set and delete ---- */
+
+static enum fib_side side_of(uint8_t family)
+{
+	return family == AF_INET ? FIB_SIDE_V4 : FIB_SIDE_V6;
+}
+
+static uint32_t *root_of(const struct fib *fib, uint16_t table, enum fib_side side)
+{
+	struct fib_table *shared = &fib->memory.header->table[table];
+
+	return side == FIB_SIDE_V4 ? &shared->v4_root : &shared->v6_root;
+}
+
+static uint32_t *default_of(const struct fib *fib, uint16_t table, enum fib_side side)
+{
+	struct fib_table *shared = &fib->memory.header->table[table];
+
+	return side == FIB_SIDE_V4 ? &shared->v4_default : &shared->v6_default;
+}
+
+static uint16_t fallback_set(struct fib *fib, uint16_t table, enum fib_side side, uint16_t gid)
+{
+	uint16_t *fallback = &fib->vrf[table].fallback[side], old = *fallback;
+
+	*fallback = gid;
+	fib_store(default_of(fib, table, side), gid ? gid : FIB_GROUP_NO_ROUTE);
+	return old;
+}
+
+int fib_vrf_set(struct fib *fib, const struct fib_prefix *prefix, uint16_t gid, uint16_t *old)
+{
+	struct fib_vrf *vrf = &fib->vrf[prefix->table];
+	enum fib_side side = side_of(prefix->family);
+
+	if (!prefix->len) {
+		*old = fallback_set(fib, prefix->table, side, gid);
+		return 0;
+	}
+	if (!vrf->top[side] && !vrf->lost[side] &&
+	    !fib_branch_new(fib, &vrf->top[side], root_of(fib, prefix->table, side), side, 0, 0)) {
+		vrf->lost[side] = true;
+		fib_store(root_of(fib, prefix->table, side), FIB_GROUP_OVERFLOW);
+	}
+	if (vrf->lost[side])
+		return -ENOMEM;
+	return fib_branch_set(fib, vrf->top[side], prefix->addr, prefix->len, gid, old);
+}
+
+uint16_t fib_vrf_del(struct fib *fib, const struct fib_prefix *prefix)
+{
+	enum fib_side side = side_of(prefix->family);
+	struct fib_branch *top = fib->vrf[prefix->table].top[side];
+
+	if (!prefix->len)
+		return fallback_set(fib, prefix->table, side, 0);
+	return top ? fib_branch_del(fib, top, prefix->addr, prefix->len) : 0;
+}
+
+struct batch {
+	struct fib_prefix prefix[CLEAR_BATCH];
+	size_t n;
+};
+
+static void batch_add(void *arg, const struct fib_prefix *prefix, uint32_t group)
+{
+	struct batch *batch = arg;
+
+	(void)group;
+	batch->prefix[batch->n++] = *prefix;
+}
+
+void fib_table_clear(struct fib *fib, uint16_t table)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	struct batch batch;
+
+	if (!table)
+		return;
+	for (size_t f = 0; f < sizeof(families); f++) {
+		struct fib_cursor cursor = {0};
+		bool more = true;
+
+		while (more) {
+			batch.n = 0;
+			more = fib_route_walk(fib, table, families[f], &cursor, CLEAR_BATCH,
+					      batch_add, &batch);
+			fib_batch_begin(fib);
+			for (size_t i = 0; i < batch.n; i++)
+				fib_route_del(fib, &batch.prefix[i]);
+			fib_batch_end(fib);
+		}
+	}
+}
+
+/* ---- reading ---- */
+
+uint16_t fib_vrf_cover(const struct fib *fib, const struct fib_prefix *prefix, uint8_t *found_len)
+{
+	const struct fib_vrf *vrf = &fib->vrf[prefix->table];
+	enum fib_side side = side_of(prefix->family);
+	uint16_t gid = 0;
+
+	if (vrf->top[side] && prefix->len)
+		gid = fib_branch_cover(vrf->top[side], prefix->addr, prefix->len, found_len);
+	if (gid)
+		return gid;
+	*found_len = 0;
+	return vrf->fallback[side];
+}
+
+uint32_t fib_vrf_lookup(const struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr)
+{
+	enum fib_side side = side_of(family);
+	uint32_t word;
+
+	if (table >= FIB_MAX_TABLES)
+		return FIB_GROUP_NO_ROUTE;
+	word = fib_branch_lookup(fib, fib_load(root_of(fib, table, side)), addr, 0,
+				 family == AF_INET ? 4 : 16);
+	return word ? word : fib_load(default_of(fib, table, side));
+}
+
+bool fib_vrf_walk(const struct fib *fib, uint16_t table, uint8_t family, struct fib_cursor *cursor,
+		  fib_branch_visit visit, void *arg)
+{
+	enum fib_side side = side_of(family);
+	const struct fib_vrf *vrf;
+	uint8_t addr[16] = {0};
+
+	if (!fib_table_exists(fib, table))
+		return false;
+	vrf = &fib->vrf[table];
+	/* place 0: the default route is still to come */
+	if (!cursor->place++ && vrf->fallback[side] && !visit(arg, addr, 0, vrf->fallback[side]))
+		return true;
+	return vrf->top[side] && fib_branch_resume(vrf->top[side], addr, cursor, visit, arg);
+}
