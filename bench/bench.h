@@ -104,6 +104,9 @@ void bench_router_open(struct bench_router *router, const struct bench_network *
 void bench_router_close(struct bench_router *router);
 /* ms that it took. */
 double bench_router_load(struct bench_router *router, const struct bench_table *table);
+struct bpf_object;
+/* Of an object's maps, those that the forwarding program has under the same name become the same maps. */
+void bench_router_share(const struct bench_router *router, struct bpf_object *object);
 /* Until nothing waits for a grace period. */
 void bench_router_settle(struct bench_router *router);
 

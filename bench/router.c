@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "bench/bench.h"
 
@@ -169,6 +170,42 @@ void bench_router_settle(struct bench_router *router)
 		bench_fail(0, "%llu IPv4 and %llu IPv6 prefixes had no room",
 			   (unsigned long long)stats.v4_overflow,
 			   (unsigned long long)stats.v6_overflow);
+}
+
+/* The object's map of a name, which the kernel keeps only 15 characters of. */
+static struct bpf_map *map_named(struct bpf_object *object, const char *name)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+	{
+		if (!bpf_map__is_internal(map) &&
+		    !strncmp(bpf_map__name(map), name, BPF_OBJ_NAME_LEN - 1))
+			return map;
+	}
+	return NULL;
+}
+
+void bench_router_share(const struct bench_router *router, struct bpf_object *object)
+{
+	uint32_t ids[32], len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = {.map_ids = (uint64_t)(uintptr_t)ids, .nr_map_ids = 32};
+
+	if (bpf_obj_get_info_by_fd(datapath_program_fd(router->datapath), &info, &len))
+		bench_fail(errno, "cannot read the program's maps");
+	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
+		struct bpf_map_info map_info = {0};
+		struct bpf_map *map;
+		int fd = bpf_map_get_fd_by_id(ids[i]);
+
+		len = sizeof(map_info);
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &map_info, &len))
+			bench_fail(errno, "cannot open a map");
+		map = map_named(object, map_info.name);
+		if (map && bpf_map__reuse_fd(map, fd))
+			bench_fail(errno, "cannot share a map");
+		close(fd);
+	}
 }
 
 int bench_lpm_new(const struct bench_table *table)

@@ -9,6 +9,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "bpf/nexthop.h"
+#include "bpf/vrf.h"
 
 /* linux/if_packet.h: for this host, by its destination address */
 #define PACKET_HOST 0

@@ -99,12 +99,15 @@ bool fib_reclaim_wait(struct fib *fib, int timeout_ms)
 		}
 	}
 	fib_lock(fib);
+	/* waiting gives the lock away, and with it the right to publish */
+	fib->depth--;
 	while (!queue->count && !queue->wake && !err) {
 		if (timeout_ms < 0)
 			err = pthread_cond_wait(&queue->filled, &fib->lock);
 		else
 			err = pthread_cond_timedwait(&queue->filled, &fib->lock, &until);
 	}
+	fib->depth++;
 	filled = queue->count && !queue->wake;
 	queue->wake = false;
 	fib_unlock(fib);

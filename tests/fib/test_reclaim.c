@@ -110,6 +110,7 @@ START_TEST(readers_beside_a_writer)
 	char text[64];
 	pthread_t threads[2];
 	struct fib_prefix prefix;
+	uint32_t group;
 
 	random_start(4711);
 	fixture_open(&geometry_tiny);
@@ -142,6 +143,13 @@ START_TEST(readers_beside_a_writer)
 		fib_route_del(fib, &prefix);
 		if (other >= FIB_GROUP_FIRST)
 			fib_group_drop(fib, other);
+		/* what is set is published, whoever waits for work meanwhile */
+		route_set("192.0.2.0/24", i % 2 ? long_group : short_group);
+		group = lookup("192.0.2.1");
+		ck_assert(group == (i % 2 ? long_group : short_group) ||
+			  group == FIB_GROUP_OVERFLOW);
+		if (i % 64 == 0)
+			fib_compact(fib, true);
 	}
 	atomic_store(&stop, true);
 	fib_reclaim_wake(fib);
