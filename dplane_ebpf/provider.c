@@ -44,29 +44,40 @@ static void check(int err, const char *what)
 		what, strerror(-err));
 }
 
-/* False: not a route of the table that the program stands for. */
-static bool is_ours(const struct zebra_dplane_ctx *ctx)
+/*
+ * The FIB's table for a route. False: not one that packets are looked up in by the interface they came in by. A VRF
+ * that is a network namespace of its own has another kernel's "main", which is not ours.
+ */
+static bool table_of(const struct zebra_dplane_ctx *ctx, uint16_t *table)
 {
 	if (dplane_ctx_get_safi(ctx) != SAFI_UNICAST) {
 		count(PROVIDER_IGNORED_SAFI);
 		return false;
 	}
+	*table = 0;
 	if (dplane_ctx_get_vrf(ctx) != VRF_DEFAULT) {
-		count(PROVIDER_IGNORED_VRF);
-		return false;
-	}
-	if (dplane_ctx_get_table(ctx) != RT_TABLE_MAIN) {
+		if (vrf_is_backend_netns() || dplane_ctx_get_table(ctx) == RT_TABLE_MAIN ||
+		    fib_table_open(provider.fib, dplane_ctx_get_table(ctx), table)) {
+			count(PROVIDER_IGNORED_VRF);
+			return false;
+		}
+	} else if (dplane_ctx_get_table(ctx) != RT_TABLE_MAIN) {
 		count(PROVIDER_IGNORED_TABLE);
 		return false;
 	}
 	return true;
 }
 
-static bool to_fib_prefix(const struct prefix *from, struct fib_prefix *to)
+/* False: not a route that is ours. */
+static bool fib_prefix_of(const struct zebra_dplane_ctx *ctx, struct fib_prefix *to)
 {
+	const struct prefix *from = dplane_ctx_get_dest(ctx);
+
 	if (from->family != AF_INET && from->family != AF_INET6)
 		return false;
 	memset(to, 0, sizeof(*to));
+	if (!table_of(ctx, &to->table))
+		return false;
 	to->family = from->family;
 	to->len = from->prefixlen;
 	memcpy(to->addr, &from->u.prefix, from->family == AF_INET ? 4 : 16);
@@ -74,12 +85,12 @@ static bool to_fib_prefix(const struct prefix *from, struct fib_prefix *to)
 }
 
 /* The group of a route's next hops. The caller drops it if *owned. */
-static uint32_t route_group(const struct zebra_dplane_ctx *ctx, bool *owned)
+static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, bool *owned)
 {
 	uint32_t group;
 
 	*owned = false;
-	if (srcdest_has(provider.srcdest, dplane_ctx_get_dest(ctx)))
+	if (srcdest_has(provider.srcdest, table, dplane_ctx_get_dest(ctx)))
 		return FIB_GROUP_UNSUPPORTED;
 	if (compat_route_is_local(ctx))
 		return FIB_GROUP_LOCAL;
@@ -96,16 +107,17 @@ static void route_set(const struct zebra_dplane_ctx *ctx)
 	uint32_t group;
 	const struct prefix *src = dplane_ctx_get_src(ctx);
 
-	if (!is_ours(ctx) || !to_fib_prefix(dplane_ctx_get_dest(ctx), &prefix))
+	if (!fib_prefix_of(ctx, &prefix))
 		return;
 	count(PROVIDER_ROUTE_SET);
 	if (src) {
 		count(PROVIDER_SOURCE_SPECIFIC);
-		check(srcdest_add(provider.srcdest, dplane_ctx_get_dest(ctx), src), "a route");
+		check(srcdest_add(provider.srcdest, prefix.table, dplane_ctx_get_dest(ctx), src),
+		      "a route");
 		check(fib_route_set(provider.fib, &prefix, FIB_GROUP_UNSUPPORTED), "a route");
 		return;
 	}
-	group = route_group(ctx, &owned);
+	group = route_group(ctx, prefix.table, &owned);
 	check(fib_route_set(provider.fib, &prefix, group), "a route");
 	if (owned)
 		fib_group_drop(provider.fib, group);
@@ -117,7 +129,7 @@ static void route_del(const struct zebra_dplane_ctx *ctx)
 	const struct prefix *src = dplane_ctx_get_src(ctx);
 	int err;
 
-	if (!is_ours(ctx) || !to_fib_prefix(dplane_ctx_get_dest(ctx), &prefix))
+	if (!fib_prefix_of(ctx, &prefix))
 		return;
 	count(PROVIDER_ROUTE_DEL);
 	if (src) {
@@ -125,10 +137,10 @@ static void route_del(const struct zebra_dplane_ctx *ctx)
 		 * An ordinary route may stand beside this one: the prefix stays with the kernel, which knows, until the
 		 * ordinary route is set or deleted.
 		 */
-		srcdest_del(provider.srcdest, dplane_ctx_get_dest(ctx), src);
+		srcdest_del(provider.srcdest, prefix.table, dplane_ctx_get_dest(ctx), src);
 		return;
 	}
-	if (srcdest_has(provider.srcdest, dplane_ctx_get_dest(ctx)))
+	if (srcdest_has(provider.srcdest, prefix.table, dplane_ctx_get_dest(ctx)))
 		return;
 	err = fib_route_del(provider.fib, &prefix);
 	check(err == -ENOENT ? 0 : err, "a route's removal");
@@ -177,6 +189,9 @@ static int process(struct zebra_dplane_provider *prov)
 	int limit = dplane_provider_get_work_limit(prov);
 	int done;
 
+	/* all that zebra has now is published at once: a table that comes whole is made several times faster */
+	if (provider.fib)
+		fib_batch_begin(provider.fib);
 	for (done = 0; done < limit; done++) {
 		struct zebra_dplane_ctx *ctx = dplane_provider_dequeue_in_ctx(prov);
 
@@ -189,6 +204,8 @@ static int process(struct zebra_dplane_provider *prov)
 		else
 			dplane_ctx_fini(&ctx);
 	}
+	if (provider.fib)
+		fib_batch_end(provider.fib);
 	if (done == limit)
 		dplane_provider_work_ready();
 	return 0;

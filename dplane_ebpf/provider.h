@@ -16,8 +16,9 @@
 	X(IGNORED_OP, "ignoredOperations", \
 	  "not about unicast routes: MPLS, neighbours, rules and so on") \
 	X(IGNORED_SAFI, "ignoredMulticast", "routes of the multicast RIB") \
-	X(IGNORED_VRF, "ignoredVrf", "routes of a VRF other than the default one") \
-	X(IGNORED_TABLE, "ignoredTable", "routes of a kernel table other than main") \
+	X(IGNORED_VRF, "ignoredVrf", \
+	  "routes of VRFs in other network namespaces, or beyond 4095 tables") \
+	X(IGNORED_TABLE, "ignoredTable", "routes of tables that only policy rules lead to") \
 	X(SOURCE_SPECIFIC, "sourceSpecific", "source-specific routes, left to the kernel") \
 	X(GROUP_UNKNOWN, "groupUnknown", "routes whose group came without an id, or is not known") \
 	X(ERROR, "errors", "routes and groups that the tables refused, left to the kernel")

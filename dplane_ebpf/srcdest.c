@@ -10,6 +10,7 @@ PREDECL_HASH(pair_table);
 /* The pair (destination, source), or, with source of family 0, how many pairs the destination has. */
 struct pair {
 	struct pair_table_item item;
+	uint16_t table;
 	struct prefix dest;
 	struct prefix src;
 	size_t n;
@@ -17,8 +18,10 @@ struct pair {
 
 static int pair_cmp(const struct pair *a, const struct pair *b)
 {
-	int diff = prefix_cmp(&a->dest, &b->dest);
+	int diff = numcmp(a->table, b->table);
 
+	if (!diff)
+		diff = prefix_cmp(&a->dest, &b->dest);
 	if (diff)
 		return diff;
 	if (a->src.family != b->src.family)
@@ -60,15 +63,17 @@ void srcdest_free(struct srcdest *srcdest)
 	free(srcdest);
 }
 
-static void set_key(struct pair *key, const struct prefix *dest, const struct prefix *src)
+static void set_key(struct pair *key, uint16_t table, const struct prefix *dest,
+		    const struct prefix *src)
 {
 	memset(key, 0, sizeof(*key));
+	key->table = table;
 	prefix_copy(&key->dest, dest);
 	if (src)
 		prefix_copy(&key->src, src);
 }
 
-static struct pair *get(struct srcdest *srcdest, const struct prefix *dest,
+static struct pair *get(struct srcdest *srcdest, uint16_t table, const struct prefix *dest,
 			const struct prefix *src)
 {
 	struct pair *pair = calloc(1, sizeof(*pair));
@@ -76,7 +81,7 @@ static struct pair *get(struct srcdest *srcdest, const struct prefix *dest,
 
 	if (!pair)
 		return NULL;
-	set_key(pair, dest, src);
+	set_key(pair, table, dest, src);
 	existing = pair_table_add(&srcdest->table, pair);
 	if (!existing)
 		return pair;
@@ -84,10 +89,11 @@ static struct pair *get(struct srcdest *srcdest, const struct prefix *dest,
 	return existing;
 }
 
-int srcdest_add(struct srcdest *srcdest, const struct prefix *dest, const struct prefix *src)
+int srcdest_add(struct srcdest *srcdest, uint16_t table, const struct prefix *dest,
+		const struct prefix *src)
 {
-	struct pair *count = get(srcdest, dest, NULL);
-	struct pair *pair = count ? get(srcdest, dest, src) : NULL;
+	struct pair *count = get(srcdest, table, dest, NULL);
+	struct pair *pair = count ? get(srcdest, table, dest, src) : NULL;
 
 	if (!pair)
 		return -ENOMEM;
@@ -104,28 +110,29 @@ static void drop(struct srcdest *srcdest, struct pair *pair)
 	free(pair);
 }
 
-void srcdest_del(struct srcdest *srcdest, const struct prefix *dest, const struct prefix *src)
+void srcdest_del(struct srcdest *srcdest, uint16_t table, const struct prefix *dest,
+		 const struct prefix *src)
 {
 	struct pair key;
 	struct pair *pair, *count;
 
-	set_key(&key, dest, src);
+	set_key(&key, table, dest, src);
 	pair = pair_table_find(&srcdest->table, &key);
 	if (!pair)
 		return;
 	drop(srcdest, pair);
-	set_key(&key, dest, NULL);
+	set_key(&key, table, dest, NULL);
 	count = pair_table_find(&srcdest->table, &key);
 	if (count && --count->n == 0)
 		drop(srcdest, count);
 }
 
-bool srcdest_has(struct srcdest *srcdest, const struct prefix *dest)
+bool srcdest_has(struct srcdest *srcdest, uint16_t table, const struct prefix *dest)
 {
 	struct pair key;
 
 	if (!pair_table_count(&srcdest->table))
 		return false;
-	set_key(&key, dest, NULL);
+	set_key(&key, table, dest, NULL);
 	return pair_table_find(&srcdest->table, &key) != NULL;
 }

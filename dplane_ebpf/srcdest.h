@@ -13,11 +13,13 @@ struct srcdest;
 struct srcdest *srcdest_new(void); /* NULL: out of memory */
 void srcdest_free(struct srcdest *srcdest);
 
-/* A source-specific route comes (again) or goes. */
-int srcdest_add(struct srcdest *srcdest, const struct prefix *dest, const struct prefix *src);
-void srcdest_del(struct srcdest *srcdest, const struct prefix *dest, const struct prefix *src);
+/* A source-specific route of one of the FIB's tables comes (again) or goes. */
+int srcdest_add(struct srcdest *srcdest, uint16_t table, const struct prefix *dest,
+		const struct prefix *src);
+void srcdest_del(struct srcdest *srcdest, uint16_t table, const struct prefix *dest,
+		 const struct prefix *src);
 
 /* Whether the destination has one. */
-bool srcdest_has(struct srcdest *srcdest, const struct prefix *dest);
+bool srcdest_has(struct srcdest *srcdest, uint16_t table, const struct prefix *dest);
 
 #endif /* DPLANE_EBPF_SRCDEST_H */

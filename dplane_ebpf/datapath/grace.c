@@ -80,6 +80,7 @@ static void *run(void *arg)
 		err = datapath_grace_period(reclaimer->datapath);
 		if (!err) {
 			fib_reclaim_end(reclaimer->fib, epoch);
+			fib_compact(reclaimer->fib, false);
 			continue;
 		}
 		/* nothing is reused then: pools fill up, and what does not fit is the kernel's */

@@ -28,7 +28,8 @@ struct address {
 	struct interface *interface;
 	struct address_key key;
 	uint32_t generation;
-	size_t n; /* of local[]: added to the FIB for this address */
+	uint16_t table; /* where local[] is */
+	size_t n;	/* of local[]: added to the FIB for this address */
 	uint8_t local[MAX_LOCALS][16];
 };
 
@@ -75,9 +76,10 @@ static void program(struct links *links, const struct address *address, bool add
 	if (links->stop)
 		return;
 	for (size_t i = 0; i < address->n; i++) {
-		int err =
-			add ? fib_local_add(links->fib, 0, address->key.family, address->local[i])
-			    : fib_local_del(links->fib, 0, address->key.family, address->local[i]);
+		int err = add ? fib_local_add(links->fib, address->table, address->key.family,
+					      address->local[i])
+			      : fib_local_del(links->fib, address->table, address->key.family,
+					      address->local[i]);
 		char text[INET6_ADDRSTRLEN];
 
 		if (!err)
@@ -129,6 +131,7 @@ static void add(struct links *links, const struct address_key *key, uint32_t bro
 		}
 		address->key = *key;
 		address->interface = interface;
+		address->table = interface->table;
 		list_add(&interface->addresses, &address->in_interface);
 	}
 	address->generation = links->generation;
@@ -186,6 +189,20 @@ void address_message(struct links *links, const struct nlmsghdr *nlh)
 			drop(links, known);
 			interface_unref(links, interface);
 		}
+	}
+}
+
+void address_move_interface(struct links *links, struct interface *interface, uint16_t table)
+{
+	list_for_each(n, &interface->addresses) {
+		struct address *address = container_of(n, struct address, in_interface), old;
+
+		if (address->table == table)
+			continue;
+		old = *address;
+		address->table = table;
+		program(links, address, true);
+		program(links, &old, false);
 	}
 }
 

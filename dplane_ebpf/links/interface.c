@@ -101,7 +101,8 @@ static void detach(struct links *links, struct interface *interface)
 	int err;
 
 	if (interface->use_v4 || interface->use_v6)
-		datapath_interface_set(links->datapath, interface->ifindex, 0, false, false);
+		datapath_interface_set(links->datapath, interface->ifindex, interface->table, false,
+				       false);
 	interface->use_v4 = interface->use_v6 = false;
 	/* at first sight there may be what an earlier process left */
 	if (!interface->attached && interface->seen)
@@ -144,6 +145,7 @@ static void interface_gone(struct links *links, struct interface *interface)
 	detach(links, interface);
 	address_drop_interface(links, interface);
 	neighbour_drop_interface(links, interface);
+	vrf_changed(links, interface, 0);
 	interface_changed(links, interface);
 }
 
@@ -152,7 +154,7 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct interface *interface;
 	const struct nlattr *attr;
-	uint32_t master = 0;
+	uint32_t master = 0, vrf_table = 0;
 	bool whole = false;
 
 	/* a bridge's word on its ports comes in the same group, and leaving a bridge is no deletion */
@@ -197,12 +199,15 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 			break;
 		case IFLA_LINKINFO:
 			read_linkinfo(interface, attr);
+			vrf_table = vrf_read_table(attr);
 			break;
 		}
 	}
 	/* wireless events are link messages with nearly nothing in them */
-	if (whole)
+	if (whole) {
 		interface->master = master;
+		vrf_changed(links, interface, vrf_table);
+	}
 	interface_changed(links, interface);
 }
 
@@ -270,9 +275,23 @@ static bool forwards_v6(const struct links *links, const struct interface *inter
 	return interface->v6.forwarding && links->all_v6.forwarding;
 }
 
+static void judge_rules(const struct links *links, bool *v4, bool *v6, char *reason, size_t size)
+{
+	bool lost4 = *v4 && links->rules_v4, lost6 = *v6 && links->rules_v6;
+
+	if (!lost4 && !lost6)
+		return;
+	*v4 &= !lost4;
+	*v6 &= !lost6;
+	snprintf(reason, size, "%s: policy rules beyond the default ones (ip rule)",
+		 lost4 && lost6 ? "IPv4, IPv6"
+		 : lost4	? "IPv4"
+				: "IPv6");
+}
+
 /* What should be accelerated; where not all of it is, the reason. */
 static void judge(struct links *links, struct interface *interface, bool *v4, bool *v6,
-		  char *reason, size_t size)
+		  uint16_t *table, char *reason, size_t size)
 {
 	const char *name = interface->name;
 	const struct interface *master;
@@ -281,6 +300,8 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 
 	*v4 = *v6 = false;
 	reason[0] = '\0';
+	if (!vrf_table(links, interface, table, reason, size))
+		return;
 	if (!interface->known) {
 		snprintf(reason, size, "gone");
 	} else if (interface->flags & IFF_LOOPBACK) {
@@ -289,7 +310,9 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 		snprintf(reason, size, "not Ethernet");
 	} else if (!(interface->flags & IFF_UP)) {
 		snprintf(reason, size, "down");
-	} else if (interface->master) {
+	} else if (interface->vrf_table) {
+		snprintf(reason, size, "device of a VRF; its members are attached");
+	} else if (interface->master && !*table) {
 		master = interface_find(links, interface->master);
 		snprintf(reason, size, "member of %s%s%s", interface->master_kind,
 			 interface->master_kind[0] ? " " : "",
@@ -306,12 +329,13 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 				 "IPv4: strict rp_filter (net.ipv4.conf.%s.rp_filter)",
 				 interface->v4.rp_filter == RP_FILTER_STRICT ? name : "all");
 		}
+		judge_rules(links, v4, v6, reason, size);
 	}
 }
 
 /* 0, or a negative errno and the reason; then the interface is as if it had never been attached. */
-static int attach(struct links *links, struct interface *interface, bool v4, bool v6, char *reason,
-		  size_t size)
+static int attach(struct links *links, struct interface *interface, bool v4, bool v6,
+		  bool other_table, char *reason, size_t size)
 {
 	enum datapath_hook hook = DATAPATH_HOOK_NONE;
 	int err = 0;
@@ -325,9 +349,9 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 		interface->attached = true;
 		interface->hook = hook;
 	}
-	if (v4 == interface->use_v4 && v6 == interface->use_v6)
+	if (v4 == interface->use_v4 && v6 == interface->use_v6 && !other_table)
 		return 0;
-	err = datapath_interface_set(links->datapath, interface->ifindex, 0, v4, v6);
+	err = datapath_interface_set(links->datapath, interface->ifindex, interface->table, v4, v6);
 	if (err) {
 		detach(links, interface);
 		if (err == -ENOSPC)
@@ -355,6 +379,7 @@ static void show(struct links *links, struct interface *interface)
 		.v6 = interface->use_v6,
 		.hook = interface->hook,
 		.neighbours = interface->hosts,
+		.table = fib_table_kernel(links->fib, interface->table),
 	};
 
 	memcpy(shown.name, interface->name, sizeof(shown.name));
@@ -368,12 +393,17 @@ static void show(struct links *links, struct interface *interface)
 static void judge_one(struct links *links, struct interface *interface)
 {
 	char reason[sizeof(interface->reason)];
-	bool v4, v6, was_attached = interface->attached;
+	bool v4, v6, was_attached = interface->attached, other_table;
+	uint16_t table;
 	int err = 0;
 
-	judge(links, interface, &v4, &v6, reason, sizeof(reason));
+	judge(links, interface, &v4, &v6, &table, reason, sizeof(reason));
+	/* own addresses are in the new table before packets are looked up there */
+	address_move_interface(links, interface, table);
+	other_table = table != interface->table;
+	interface->table = table;
 	if (v4 || v6)
-		err = attach(links, interface, v4, v6, reason, sizeof(reason));
+		err = attach(links, interface, v4, v6, other_table, reason, sizeof(reason));
 	else
 		detach(links, interface);
 	interface->seen = interface->known;

@@ -98,6 +98,8 @@ static void *run(void *arg)
 		eventfd_read(links->wake_fd, &value);
 
 		netlink_read_events(links);
+		if (links->rules_changed && !links->resync)
+			rule_read_again(links);
 		if (links->resync && links_now() >= links->resync_at)
 			resync(links);
 		interface_judge_changed(links);

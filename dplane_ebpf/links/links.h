@@ -46,6 +46,7 @@ struct links_interface {
 	enum datapath_hook hook; /* DATAPATH_HOOK_NONE: packets go to the kernel, because of */
 	char reason[96];	 /* this; also where attached for one family of two only */
 	uint32_t neighbours;	 /* known to the program, on connected networks */
+	uint32_t table;		 /* the kernel's: main, or a VRF's */
 };
 
 /*

@@ -46,6 +46,7 @@ struct interface {
 	bool was_running;
 	char name[IF_NAMESIZE];
 	char master_kind[16]; /* "bridge", "bond", "vrf", ... */
+	uint32_t vrf_table;   /* the kernel's, if this is the device of a VRF; else 0 */
 	uint16_t type;	      /* ARPHRD_* */
 	uint32_t flags;	      /* IFF_* */
 	uint32_t master;
@@ -59,7 +60,8 @@ struct interface {
 	bool attached;
 	bool seen; /* judged before */
 	bool use_v4, use_v6;
-	bool retry; /* attaching failed: try again later */
+	uint16_t table; /* the FIB's, in which packets and own addresses belong */
+	bool retry;	/* attaching failed: try again later */
 	char reason[sizeof(((struct links_interface *)0)->reason)];
 	uint32_t hosts;
 
@@ -117,8 +119,10 @@ struct links {
 	struct table interfaces, addresses, neighbours, nexthops, gateways;
 	struct list all, dirty;
 	struct netconf all_v4, all_v6;
-	uint32_t generation; /* raised by each reading of everything */
-	bool resync;	     /* everything has to be read again, at resync_at */
+	uint32_t rules_v4, rules_v6; /* that packets may be routed by, beyond the kernel's own */
+	bool rules_changed;	     /* they have to be read again */
+	uint32_t generation;	     /* raised by each reading of everything */
+	bool resync;		     /* everything has to be read again, at resync_at */
 	uint64_t resync_at;
 	bool told_refused, told_request, told_memory, told_resync;
 
@@ -148,6 +152,8 @@ void netlink_read_events(struct links *links);
 
 /* Reads interfaces, sysctls, addresses and neighbours. Negative errno: not all of it. */
 int netlink_dump_all(struct links *links);
+/* Reads the policy rules. */
+int netlink_dump_rules(struct links *links);
 
 /* Throws away what is queued on the events socket: it is older than the dump to come. */
 void netlink_discard_events(struct links *links);
@@ -179,9 +185,26 @@ void interface_judge_changed(struct links *links);
 void interface_sweep(struct links *links);
 void interface_free_all(struct links *links);
 
+/* ---- vrf.c: which table an interface's packets are looked up in ---- */
+
+/* The kernel's table from a VRF device's IFLA_LINKINFO; 0: it is none. */
+uint32_t vrf_read_table(const struct nlattr *linkinfo);
+/* The FIB's table for what comes in by an interface. False, and the reason: none that is known. */
+bool vrf_table(struct links *links, const struct interface *interface, uint16_t *table,
+	       char *reason, size_t size);
+/* An interface is, or no longer is, the device of a VRF with this table of the kernel's. */
+void vrf_changed(struct links *links, struct interface *interface, uint32_t kernel_table);
+
+/* ---- rule.c ---- */
+
+void rule_message(struct links *links, const struct nlmsghdr *nlh);
+void rule_read_again(struct links *links);
+
 /* ---- address.c ---- */
 
 void address_message(struct links *links, const struct nlmsghdr *nlh);
+/* The interface's table is another now: its addresses move there. */
+void address_move_interface(struct links *links, struct interface *interface, uint16_t table);
 void address_drop_interface(struct links *links, struct interface *interface);
 void address_sweep(struct links *links, struct interface *interface);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -24,8 +25,9 @@
 #define DUMP_ATTEMPTS 5
 #define BATCH 256 /* datagrams read before timers and next hops have their turn */
 
-static const int groups[] = {RTNLGRP_LINK,  RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,
-			     RTNLGRP_NEIGH, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
+static const int groups[] = {RTNLGRP_LINK,	RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,
+			     RTNLGRP_NEIGH,	RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
+			     RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
 
 static int open_socket(void)
 {
@@ -126,6 +128,11 @@ static void dispatch(struct links *links, const struct nlmsghdr *nlh)
 		if (has_header(nlh, sizeof(struct ifaddrmsg)))
 			address_message(links, nlh);
 		break;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		if (has_header(nlh, sizeof(struct fib_rule_hdr)))
+			rule_message(links, nlh);
+		break;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
 		if (has_header(nlh, sizeof(struct ndmsg)))
@@ -223,6 +230,10 @@ static int dump(struct links *links, uint16_t type, uint8_t family)
 			struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
 
 			ifa->ifa_family = family;
+		} else if (type == RTM_GETRULE) {
+			struct fib_rule_hdr *rule = mnl_nlmsg_put_extra_header(nlh, sizeof(*rule));
+
+			rule->family = family;
 		} else {
 			struct netconfmsg *ncm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ncm));
 
@@ -235,6 +246,26 @@ static int dump(struct links *links, uint16_t type, uint8_t family)
 			break;
 	}
 	return err;
+}
+
+int netlink_dump_rules(struct links *links)
+{
+	uint32_t v4 = links->rules_v4, v6 = links->rules_v6;
+	int err4, err6;
+
+	links->rules_v4 = links->rules_v6 = 0;
+	/* a kernel without policy routing has no rules that could lead elsewhere */
+	err4 = dump(links, RTM_GETRULE, AF_INET);
+	err6 = dump(links, RTM_GETRULE, AF_INET6);
+	if (err4 && err4 != -EOPNOTSUPP)
+		links->rules_v4 = v4;
+	else
+		err4 = 0;
+	if (err6 && err6 != -EOPNOTSUPP)
+		links->rules_v6 = v6;
+	else
+		err6 = 0;
+	return err4 ? err4 : err6;
 }
 
 int netlink_dump_all(struct links *links)
@@ -256,7 +287,7 @@ int netlink_dump_all(struct links *links)
 		if (err && !(tables[i].optional && err == -EOPNOTSUPP))
 			return err;
 	}
-	return 0;
+	return netlink_dump_rules(links);
 }
 
 void netlink_neighbour_use(struct links *links, const struct fib_neigh_key *key, bool managed,

@@ -63,6 +63,7 @@ static json_object *interface_json(const struct links_interface *interface)
 	json_object_boolean_add(object, "ipv4Accelerated", interface->v4);
 	json_object_boolean_add(object, "ipv6Accelerated", interface->v6);
 	json_object_int_add(object, "neighbours", interface->neighbours);
+	json_object_int_add(object, "table", interface->table);
 	return object;
 }
 
@@ -73,8 +74,8 @@ int show_interface(struct vty *vty, bool json)
 
 	show_names_read(&names);
 	if (!json)
-		vty_out(vty, "%-15s %-6s %-10s %-9s %6s %10s  %s\n", "Interface", "Hook", "Link",
-			"Forwards", "MTU", "Neighbours", "Why not (all)");
+		vty_out(vty, "%-15s %-6s %-10s %-9s %6s %10s %5s  %s\n", "Interface", "Hook",
+			"Link", "Forwards", "MTU", "Neighbours", "Table", "Why not (all)");
 	for (size_t i = 0; i < names.n; i++) {
 		const struct links_interface *interface = &names.list[i];
 
@@ -82,13 +83,13 @@ int show_interface(struct vty *vty, bool json)
 			json_object_object_add(object, interface->name, interface_json(interface));
 			continue;
 		}
-		vty_out(vty, "%-15s %-6s %-10s %-9s %6u %10u%s%s\n", interface->name,
+		vty_out(vty, "%-15s %-6s %-10s %-9s %6u %10u %5u%s%s\n", interface->name,
 			hook_name(interface->hook),
 			!interface->up	     ? "down"
 			: interface->running ? "up"
 					     : "no carrier",
 			families(interface), interface->mtu, interface->neighbours,
-			interface->reason[0] ? "  " : "", interface->reason);
+			interface->table, interface->reason[0] ? "  " : "", interface->reason);
 	}
 	show_names_free(&names);
 	return json ? vty_json(vty, object) : CMD_SUCCESS;
