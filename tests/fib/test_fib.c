@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/fib/reference.h"
+#include "tests/fib/fixture.h"
 
 int main(void)
 {

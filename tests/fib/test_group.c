@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "tests/fib/reference.h"
+#include "tests/fib/fixture.h"
 
 static void open_full(void)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "tests/fib/reference.h"
+#include "tests/fib/fixture.h"
 
 #define OPERATIONS 1000000u
 #define GROUPS 40u

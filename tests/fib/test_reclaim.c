@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "tests/fib/reference.h"
+#include "tests/fib/fixture.h"
 
 #define ROUNDS 20000u
 
