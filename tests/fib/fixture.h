@@ -36,5 +36,6 @@ TCase *table_case(void);
 TCase *random_case(void);
 TCase *group_case(void);
 TCase *reclaim_case(void);
+TCase *vrf_case(void);
 
 #endif /* TESTS_FIB_FIXTURE_H */

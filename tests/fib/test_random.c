@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* 10^6 random operations a family against the reference, with and without room. */
+/* 10^6 random operations a family against the reference: with and without room, in the main table and another. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <linux/rtnetlink.h>
 
 #include "tests/fib/fixture.h"
 
@@ -18,6 +19,8 @@ static uint32_t group[GROUPS];
 static uint8_t local_addr[LOCALS][16];
 static uint32_t local_count[LOCALS];
 static bool tiny;
+static uint16_t table;
+static uint32_t batch; /* operations until it ends */
 static uint64_t overflows;
 
 static const uint8_t len4[] = {8, 12, 16, 17, 18, 19, 20, 21, 22, 22, 23, 24, 24, 24, 24, 24, 32};
@@ -27,7 +30,7 @@ static struct fib_prefix random_prefix(uint8_t family)
 {
 	static const uint8_t first6[] = {0x20, 0x20, 0x2a, 0x3f, 0x1f, 0x40, 0xfc, 0x00, 0xff};
 	unsigned int width = family == AF_INET ? 32 : 128;
-	struct fib_prefix prefix = {.family = family};
+	struct fib_prefix prefix = {.family = family, .table = table};
 
 	if (n_live && random_below(3) == 0) {
 		/* near one that is there: the same, above, below, beside */
@@ -62,9 +65,12 @@ static struct fib_prefix random_prefix(uint8_t family)
 static void check(uint8_t family, const uint8_t *addr)
 {
 	struct fib_prefix found;
-	uint32_t is = fib_lookup(fib, 0, family, addr);
+	uint32_t is = fib_lookup(fib, table, family, addr);
 	uint32_t must = reference_lookup(ref, family, addr, family == AF_INET ? 32 : 128, &found);
 
+	/* what a batch changes may be seen at its end */
+	if (batch)
+		return;
 	for (unsigned int i = 0; i < LOCALS; i++) {
 		if (local_count[i] && !memcmp(local_addr[i], addr, family == AF_INET ? 4 : 16))
 			must = FIB_GROUP_LOCAL;
@@ -121,10 +127,10 @@ static void change(uint8_t family)
 		uint32_t i = random_below(LOCALS);
 
 		if (random_below(2)) {
-			ck_assert_int_eq(fib_local_add(fib, 0, family, local_addr[i]), 0);
+			ck_assert_int_eq(fib_local_add(fib, table, family, local_addr[i]), 0);
 			local_count[i]++;
 		} else {
-			ck_assert_int_eq(fib_local_del(fib, 0, family, local_addr[i]),
+			ck_assert_int_eq(fib_local_del(fib, table, family, local_addr[i]),
 					 local_count[i] ? 0 : -2);
 			local_count[i] -= local_count[i] > 0;
 		}
@@ -138,6 +144,7 @@ static void change(uint8_t family)
 		if (other == FIB_GROUP_LOCAL) /* a local address without a route */
 			return;
 		ck_assert_uint_eq(other ? other : FIB_GROUP_NO_ROUTE, gid);
+		must.table = table;
 		if (other)
 			ck_assert_mem_eq(&found, &must, sizeof(found));
 		return;
@@ -173,7 +180,7 @@ static void check_walk(uint8_t family)
 	size_t count = 0, calls = 0;
 	struct fib_cursor cursor = {0};
 
-	while (fib_route_walk(fib, 0, family, &cursor, 1000, count_route, &count))
+	while (fib_route_walk(fib, table, family, &cursor, 1000, count_route, &count))
 		calls++;
 	ck_assert_uint_eq(count, reference_count(ref, family));
 	ck_assert_uint_ge(calls + 1, count / 1000);
@@ -192,13 +199,25 @@ static void delete_all(uint8_t family)
 	ck_assert_uint_eq(reference_count(ref, family), 0);
 }
 
-static void run(uint8_t family, const struct fib_geometry *geometry, uint32_t operations)
+static void batch_now_and_then(void)
+{
+	if (batch && !--batch) {
+		fib_batch_end(fib);
+	} else if (!batch && random_below(100) == 0) {
+		batch = 1 + random_below(50);
+		fib_batch_begin(fib);
+	}
+}
+
+static void run(uint8_t family, const struct fib_geometry *geometry, uint32_t operations,
+		uint32_t kernel_table)
 {
 	struct fib_stats stats;
 	uint64_t epoch = 0;
 
 	random_start(family + geometry->slots);
 	fixture_open(geometry);
+	ck_assert_int_eq(fib_table_open(fib, kernel_table, &table), 0);
 	tiny = geometry == &geometry_tiny;
 	ref = reference_new();
 	live = calloc(operations, sizeof(*live));
@@ -211,6 +230,9 @@ static void run(uint8_t family, const struct fib_geometry *geometry, uint32_t op
 	}
 	for (uint32_t i = 0; i < operations; i++) {
 		change(family);
+		batch_now_and_then();
+		if (random_below(20000) == 0)
+			fib_compact(fib, true);
 		if (random_below(500) == 0) {
 			if (epoch)
 				fib_reclaim_end(fib, epoch);
@@ -219,9 +241,12 @@ static void run(uint8_t family, const struct fib_geometry *geometry, uint32_t op
 		if (i % (operations / 4) == operations / 8)
 			check_walk(family);
 	}
+	if (batch)
+		fib_batch_end(fib);
+	batch = 0;
 	for (unsigned int i = 0; i < LOCALS; i++) {
 		for (; local_count[i]; local_count[i]--)
-			ck_assert_int_eq(fib_local_del(fib, 0, family, local_addr[i]), 0);
+			ck_assert_int_eq(fib_local_del(fib, table, family, local_addr[i]), 0);
 	}
 	/* what is left fits after a while, and is then exactly right */
 	while (tiny && n_live > 3) {
@@ -253,25 +278,43 @@ static void run(uint8_t family, const struct fib_geometry *geometry, uint32_t op
 
 START_TEST(random_v4)
 {
-	run(AF_INET, &geometry_full, OPERATIONS);
+	run(AF_INET, &geometry_full, OPERATIONS, RT_TABLE_MAIN);
 }
 END_TEST
 
 START_TEST(random_v6)
 {
-	run(AF_INET6, &geometry_full, OPERATIONS);
+	run(AF_INET6, &geometry_full, OPERATIONS, RT_TABLE_MAIN);
 }
 END_TEST
 
 START_TEST(random_v4_without_room)
 {
-	run(AF_INET, &geometry_tiny, OPERATIONS / 4);
+	run(AF_INET, &geometry_tiny, OPERATIONS / 4, RT_TABLE_MAIN);
 }
 END_TEST
 
 START_TEST(random_v6_without_room)
 {
-	run(AF_INET6, &geometry_tiny, OPERATIONS / 4);
+	run(AF_INET6, &geometry_tiny, OPERATIONS / 4, RT_TABLE_MAIN);
+}
+END_TEST
+
+START_TEST(random_v4_vrf)
+{
+	run(AF_INET, &geometry_full, OPERATIONS / 4, 1001);
+}
+END_TEST
+
+START_TEST(random_v6_vrf)
+{
+	run(AF_INET6, &geometry_full, OPERATIONS / 4, 1001);
+}
+END_TEST
+
+START_TEST(random_v4_vrf_without_room)
+{
+	run(AF_INET, &geometry_tiny, OPERATIONS / 4, 1001);
 }
 END_TEST
 
@@ -284,5 +327,8 @@ TCase *random_case(void)
 	tcase_add_test(tc, random_v6);
 	tcase_add_test(tc, random_v4_without_room);
 	tcase_add_test(tc, random_v6_without_room);
+	tcase_add_test(tc, random_v4_vrf);
+	tcase_add_test(tc, random_v6_vrf);
+	tcase_add_test(tc, random_v4_vrf_without_room);
 	return tc;
 }

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tables beside one another, batches, and compaction. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <linux/rtnetlink.h>
+
+#include "tests/fib/fixture.h"
+
+static uint32_t lookup_in(uint16_t table, const char *address)
+{
+	struct fib_prefix prefix = prefix_of(address);
+
+	return fib_lookup(fib, table, prefix.family, prefix.addr);
+}
+
+static void set_in(uint16_t table, const char *text, uint32_t group)
+{
+	struct fib_prefix prefix = prefix_of(text);
+
+	prefix.table = table;
+	ck_assert_int_eq(fib_route_set(fib, &prefix, group), 0);
+}
+
+START_TEST(tables_are_apart)
+{
+	uint32_t a, b, c;
+	uint16_t red, blue, again;
+	struct fib_stats stats;
+
+	fixture_open(&geometry_tiny);
+	a = group_one(1);
+	b = group_one(2);
+	c = group_one(3);
+	ck_assert_int_eq(fib_table_open(fib, 10, &red), 0);
+	ck_assert_int_eq(fib_table_open(fib, 20, &blue), 0);
+	ck_assert_int_eq(fib_table_open(fib, 10, &again), 0);
+	ck_assert_uint_eq(red, again);
+	ck_assert(red && blue && red != blue);
+	ck_assert_uint_eq(fib_table_kernel(fib, red), 10);
+	ck_assert_uint_eq(fib_table_kernel(fib, 0), RT_TABLE_MAIN);
+	ck_assert_int_eq(fib_table_open(fib, RT_TABLE_MAIN, &again), 0);
+	ck_assert_uint_eq(again, 0);
+
+	route_set("0.0.0.0/0", a);
+	route_set("10.0.0.0/8", a);
+	route_set("::/0", a);
+	set_in(red, "10.1.0.0/16", b);
+	set_in(red, "2001:db8::/32", b);
+	set_in(blue, "10.1.0.0/16", c);
+	set_in(blue, "0.0.0.0/0", c);
+	ck_assert_uint_eq(lookup_in(0, "10.1.0.1"), a);
+	ck_assert_uint_eq(lookup_in(red, "10.1.0.1"), b);
+	ck_assert_uint_eq(lookup_in(blue, "10.1.0.1"), c);
+	/* a miss in a VRF is a miss, whatever the main table has */
+	ck_assert_uint_eq(lookup_in(red, "10.2.0.1"), FIB_GROUP_NO_ROUTE);
+	ck_assert_uint_eq(lookup_in(red, "2001:db9::1"), FIB_GROUP_NO_ROUTE);
+	ck_assert_uint_eq(lookup_in(red, "2001:db8::1"), b);
+	ck_assert_uint_eq(lookup_in(blue, "2001:db8::1"), FIB_GROUP_NO_ROUTE);
+	ck_assert_uint_eq(lookup_in(blue, "10.2.0.1"), c);
+
+	/* own addresses too */
+	ck_assert_int_eq(fib_local_add(fib, red, AF_INET, prefix_of("10.1.0.1").addr), 0);
+	ck_assert_uint_eq(lookup_in(red, "10.1.0.1"), FIB_GROUP_LOCAL);
+	ck_assert_uint_eq(lookup_in(blue, "10.1.0.1"), c);
+	ck_assert_uint_eq(lookup_in(0, "10.1.0.1"), a);
+
+	fib_table_clear(fib, red);
+	ck_assert_uint_eq(lookup_in(red, "10.1.0.2"), FIB_GROUP_NO_ROUTE);
+	ck_assert_uint_eq(lookup_in(red, "10.1.0.1"), FIB_GROUP_LOCAL);
+	ck_assert_uint_eq(lookup_in(red, "2001:db8::1"), FIB_GROUP_NO_ROUTE);
+	ck_assert_uint_eq(lookup_in(blue, "10.1.0.1"), c);
+	fib_stats(fib, &stats);
+	ck_assert_uint_eq(stats.tables, 3);
+	ck_assert_uint_eq(stats.v4_routes, 4);
+	ck_assert_int_eq(fib_local_del(fib, red, AF_INET, prefix_of("10.1.0.1").addr), 0);
+	fib_table_clear(fib, blue);
+	route_del("0.0.0.0/0");
+	route_del("10.0.0.0/8");
+	route_del("::/0");
+	fib_group_drop(fib, a);
+	fib_group_drop(fib, b);
+	fib_group_drop(fib, c);
+	ck_no_leaks();
+	fixture_close();
+}
+END_TEST
+
+START_TEST(tables_run_out)
+{
+	struct fib_prefix prefix = prefix_of("10.0.0.0/8");
+	uint16_t table, first = 0;
+
+	fixture_open(&geometry_tiny);
+	for (uint32_t id = 1000; id < 1000 + FIB_MAX_TABLES - 1; id++) {
+		ck_assert_int_eq(fib_table_open(fib, id, &table), 0);
+		ck_assert_uint_ne(table, 0);
+		ck_assert_uint_lt(table, FIB_MAX_TABLES);
+		ck_assert_uint_eq(fib_table_kernel(fib, table), id);
+		first = first ? first : table;
+	}
+	ck_assert_int_eq(fib_table_open(fib, 999, &table), -ENOSPC);
+	ck_assert_int_eq(fib_table_open(fib, 1000, &table), 0);
+	ck_assert_uint_eq(table, first);
+	ck_assert_int_eq(fib_table_open(fib, 0, &table), -EINVAL);
+	prefix.table = FIB_MAX_TABLES;
+	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_BLACKHOLE), -EINVAL);
+	ck_assert_int_eq(fib_route_del(fib, &prefix), -ENOENT);
+	ck_assert_uint_eq(fib_route_covering(fib, &prefix, NULL), 0);
+	fixture_close();
+}
+END_TEST
+
+START_TEST(a_table_that_is_not_there)
+{
+	struct fib_prefix prefix = prefix_of("10.0.0.0/8");
+
+	fixture_open(&geometry_tiny);
+	prefix.table = 7;
+	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_BLACKHOLE), -EINVAL);
+	ck_assert_int_eq(fib_local_add(fib, 7, AF_INET, prefix.addr), -EINVAL);
+	ck_assert_uint_eq(fib_lookup(fib, 7, AF_INET, prefix.addr), FIB_GROUP_NO_ROUTE);
+	fixture_close();
+}
+END_TEST
+
+START_TEST(a_batch_is_published_whole)
+{
+	uint32_t a, b;
+
+	fixture_open(&geometry_tiny);
+	a = group_one(1);
+	b = group_one(2);
+	route_set("10.1.2.0/24", a);
+	route_set("2001:db8:1::/48", a);
+	fib_batch_begin(fib);
+	fib_batch_begin(fib);
+	route_set("10.1.2.0/24", b);
+	route_set("2001:db8:1::/48", b);
+	fib_batch_end(fib);
+	ck_assert_uint_eq(lookup("10.1.2.3"), a);
+	ck_assert_uint_eq(lookup("2001:db8:1::1"), a);
+	fib_batch_end(fib);
+	ck_assert_uint_eq(lookup("10.1.2.3"), b);
+	ck_assert_uint_eq(lookup("2001:db8:1::1"), b);
+
+	/* what comes and goes within one leaves nothing behind */
+	fib_batch_begin(fib);
+	route_set("10.9.9.9/32", a);
+	route_set("2001:db8:1:2::3/128", a);
+	route_del("10.9.9.9/32");
+	route_del("2001:db8:1:2::3/128");
+	route_del("10.1.2.0/24");
+	route_del("2001:db8:1::/48");
+	fib_group_drop(fib, a);
+	fib_group_drop(fib, b);
+	fib_batch_end(fib);
+	ck_assert_uint_eq(lookup("10.1.2.3"), FIB_GROUP_NO_ROUTE);
+	ck_no_leaks();
+	fixture_close();
+}
+END_TEST
+
+START_TEST(compaction_closes_gaps)
+{
+	struct fib_stats before, after;
+	struct fib_prefix prefix;
+	uint32_t group[2];
+	char text[64];
+	uint16_t vrf;
+
+	random_start(99);
+	fixture_open(&geometry_full);
+	group[0] = group_one(1);
+	group[1] = group_one(2);
+	ck_assert_int_eq(fib_table_open(fib, 10, &vrf), 0);
+	ck_assert(!fib_compact(fib, true));
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 60000; i++) {
+			bool v6 = random_below(2);
+
+			if (v6)
+				snprintf(text, sizeof(text), "2a%02x:%x:%x00::/%u", random_below(4),
+					 random_below(3000), random_below(256),
+					 33 + random_below(16));
+			else
+				snprintf(text, sizeof(text), "10.%u.%u.0/%u", random_below(256),
+					 random_below(256), 19 + random_below(6));
+			prefix = prefix_of(text);
+			prefix.table = random_below(3) ? 0 : vrf;
+			if (round && random_below(4))
+				fib_route_del(fib, &prefix);
+			else
+				fib_route_set(fib, &prefix, group[random_below(2)]);
+			if (i % 1000 == 0)
+				reclaim();
+		}
+	}
+	reclaim();
+	fib_stats(fib, &before);
+	ck_assert_uint_gt(before.node_extent, before.node.used);
+	ck_assert(fib_compact(fib, true));
+	/* the other half is not empty yet: nothing to do, whatever is wished */
+	ck_assert(!fib_compact(fib, true));
+	reclaim();
+	fib_stats(fib, &after);
+	ck_assert_uint_eq(after.node.used, before.node.used);
+	ck_assert_uint_eq(after.node_extent, after.node.used);
+	ck_assert_uint_eq(after.node.retired, 0);
+	ck_assert_uint_eq(after.compactions, 1);
+	ck_assert_uint_gt(after.nodes_moved, 1000);
+	/* and back again */
+	ck_assert(fib_compact(fib, true));
+	reclaim();
+	fib_stats(fib, &after);
+	ck_assert_uint_eq(after.node_extent, after.node.used);
+	fixture_close();
+}
+END_TEST
+
+TCase *vrf_case(void)
+{
+	TCase *tc = tcase_create("vrf");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, tables_are_apart);
+	tcase_add_test(tc, tables_run_out);
+	tcase_add_test(tc, a_table_that_is_not_there);
+	tcase_add_test(tc, a_batch_is_published_whole);
+	tcase_add_test(tc, compaction_closes_gaps);
+	return tc;
+}
