@@ -201,6 +201,7 @@ END_TEST
 /* ---- random ---- */
 
 static uint64_t state;
+static uint16_t table;
 
 static uint32_t random32(void)
 {
@@ -224,7 +225,7 @@ static void random_address(uint8_t family, uint8_t addr[16])
 
 static struct fib_prefix random_prefix(uint8_t family)
 {
-	struct fib_prefix prefix = {.family = family};
+	struct fib_prefix prefix = {.family = family, .table = table};
 	int bits = family == AF_INET ? 32 : 128;
 
 	random_address(family, prefix.addr);
@@ -264,7 +265,7 @@ static void expect_same(uint8_t family, const struct hop *hops)
 		enum fib_counter counter;
 
 		random_address(family, addr);
-		group = fib_lookup(bed.fib, 0, family, addr);
+		group = fib_lookup(bed.fib, table, family, addr);
 		counter = verdict_counter(group);
 		for (int h = 0; group >= FIB_GROUP_FIRST && h < HOPS; h++) {
 			if (hops[h].group == group) {
@@ -290,10 +291,19 @@ START_TEST(random_routes)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	static struct fib_prefix prefixes[ROUTES];
-	const uint8_t family = families[_i];
-	struct hop hops[HOPS];
+	const uint8_t family = families[_i % 2];
+	struct hop hops[HOPS], other;
 
 	state = 20261123 + _i;
+	if (_i >= 2) {
+		/* what a VRF does not have must not be found elsewhere */
+		ck_assert_int_eq(fib_table_open(bed.fib, 1001, &table), 0);
+		ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, table, true, true),
+				 0);
+		other = hop_new("192.0.2.200", FIB_NH_REWRITE, 1500);
+		route(family == AF_INET ? "0.0.0.0/0" : "::/0", other.group);
+		route(family == AF_INET ? "10.0.0.0/8" : "2000::/3", other.group);
+	}
 	for (int i = 0; i < HOPS; i++) {
 		char gate[32];
 
@@ -338,6 +348,6 @@ TCase *lookup_tests(void)
 	tcase_add_test(tcase, edges4);
 	tcase_add_test(tcase, edges6);
 	tcase_add_test(tcase, every_length);
-	tcase_add_loop_test(tcase, random_routes, 0, 2);
+	tcase_add_loop_test(tcase, random_routes, 0, 4);
 	return tcase;
 }

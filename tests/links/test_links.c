@@ -18,6 +18,7 @@
 #include <bpf/libbpf.h>
 
 #include "dplane_ebpf/links/links_internal.h"
+#include "tests/links/test_links.h"
 
 #define DEADLINE_MS 10000
 
@@ -260,6 +261,28 @@ START_TEST(strict_rp_filter_excludes_v4)
 	ck_assert_ptr_nonnull(strstr(get("x1").reason, "net.ipv4.conf.all.rp_filter"));
 	run("sysctl -qw net.ipv4.conf.x0.rp_filter=2"); /* the greater of the two counts */
 	wait_for(get("x0").v4 && !get("x1").v4);
+}
+END_TEST
+
+/* "from all lookup main" is what the kernel does anyway; anything else may lead elsewhere. */
+START_TEST(foreign_rules_exclude)
+{
+	wait_for(get("x0").v4 && get("x0").v6);
+	run("ip rule add pref 100 from 10.9.0.0/16 lookup 77");
+	wait_for(!get("x0").v4 && get("x0").v6);
+	ck_assert_ptr_nonnull(strstr(get("x0").reason, "policy rules"));
+	run("ip -6 rule add pref 100 iif x0 lookup 77");
+	wait_for(!get("x0").v4 && !get("x0").v6);
+	run("ip rule del pref 100");
+	wait_for(get("x0").v4 && !get("x0").v6);
+	run("ip -6 rule del pref 100; ip rule add pref 200 lookup main");
+	wait_for(get("x0").v4 && get("x0").v6);
+	run("ip rule add pref 150 lookup main suppress_prefixlength 0");
+	wait_for(!get("x0").v4 && get("x0").v6);
+	run("ip rule del pref 150; ip rule add pref 150 blackhole");
+	wait_for(!get("x0").v4 && get("x0").v6);
+	run("ip rule del pref 150");
+	wait_for(get("x0").v4 && get("x0").v6);
 }
 END_TEST
 
@@ -565,6 +588,7 @@ int main(void)
 	tcase_add_test(pair, forwarding_off_detaches);
 	tcase_add_test(pair, forwarding_of_all);
 	tcase_add_test(pair, strict_rp_filter_excludes_v4);
+	tcase_add_test(pair, foreign_rules_exclude);
 	tcase_add_test(pair, down_and_up);
 	tcase_add_test(pair, member_of_a_bridge);
 	tcase_add_test(pair, not_ethernet);
@@ -585,6 +609,7 @@ int main(void)
 	tcase_add_test(overrun, overrun_is_recovered);
 	suite_add_tcase(suite, pair);
 	suite_add_tcase(suite, overrun);
+	suite_add_tcase(suite, vrf_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parts of the tests of links/. */
+#ifndef TESTS_LINKS_TEST_LINKS_H
+#define TESTS_LINKS_TEST_LINKS_H
+
+#include <check.h>
+
+TCase *vrf_case(void);
+
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * VRFs, by the messages that the kernel sends of them: not every kernel that tests run on has the device. There is
+ * no thread and no socket, only links/ and what it does with the FIB and the program.
+ */
+#include <net/if.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/netconf.h>
+#include <linux/rtnetlink.h>
+
+#include "dplane_ebpf/links/links_internal.h"
+#include "tests/links/test_links.h"
+
+#define VRF_INDEX 70000
+#define VRF_TABLE 10
+
+static struct datapath *datapath;
+static struct fib *fib;
+static struct links *links;
+static uint32_t member;
+static char buffer[1024];
+
+static void setup(void)
+{
+	struct datapath_config config = {.geometry = datapath_geometry_small};
+	struct fib_memory memory;
+	char error[256] = "";
+
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	ck_assert_int_eq(system("ip link add dev x0 type veth peer name x1"), 0);
+	member = if_nametoindex("x0");
+	datapath = datapath_open(&config, error, sizeof(error));
+	ck_assert_msg(datapath != NULL, "datapath_open: %s", error);
+	datapath_memory(datapath, &memory);
+	fib = fib_new(&memory, datapath_geometry(datapath));
+	links = calloc(1, sizeof(*links));
+	ck_assert(fib && links);
+	links->fib = fib;
+	links->datapath = datapath;
+	list_init(&links->all);
+	list_init(&links->dirty);
+	pthread_mutex_init(&links->lock, NULL);
+	pthread_mutex_init(&links->queue_lock, NULL);
+}
+
+static void teardown(void)
+{
+	interface_free_all(links);
+	table_free(&links->addresses);
+	free(links);
+	fib_free(fib);
+	datapath_close(datapath, false);
+}
+
+/* ---- messages ---- */
+
+static struct nlmsghdr *link_start(uint16_t type, uint32_t ifindex, const char *name)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 10};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(memset(buffer, 0, sizeof(buffer)));
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+
+	nlh->nlmsg_type = type;
+	ifi->ifi_index = (int)ifindex;
+	ifi->ifi_type = ARPHRD_ETHER;
+	ifi->ifi_flags = IFF_UP | IFF_RUNNING | 1u << 16;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	mnl_attr_put_u32(nlh, IFLA_MTU, 1500);
+	mnl_attr_put(nlh, IFLA_ADDRESS, sizeof(mac), mac);
+	return nlh;
+}
+
+static void say(struct nlmsghdr *nlh)
+{
+	interface_message(links, nlh);
+	interface_judge_changed(links);
+}
+
+static void say_vrf(uint32_t kernel_table)
+{
+	struct nlmsghdr *nlh = link_start(RTM_NEWLINK, VRF_INDEX, "red");
+	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO), *data;
+
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "vrf");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u32(nlh, IFLA_VRF_TABLE, kernel_table);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+	say(nlh);
+}
+
+static void say_member(bool of_vrf)
+{
+	struct nlmsghdr *nlh = link_start(RTM_NEWLINK, member, "x0");
+	struct nlattr *info;
+
+	if (of_vrf) {
+		mnl_attr_put_u32(nlh, IFLA_MASTER, VRF_INDEX);
+		info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+		mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
+		mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, "vrf");
+		mnl_attr_nest_end(nlh, info);
+	}
+	say(nlh);
+}
+
+static void say_forwarding(void)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(memset(buffer, 0, sizeof(buffer)));
+	struct netconfmsg *ncm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ncm));
+
+	nlh->nlmsg_type = RTM_NEWNETCONF;
+	ncm->ncm_family = AF_INET;
+	mnl_attr_put_u32(nlh, NETCONFA_IFINDEX, member);
+	mnl_attr_put_u32(nlh, NETCONFA_FORWARDING, 1);
+	netconf_message(links, nlh);
+	interface_judge_changed(links);
+}
+
+static void say_address(void)
+{
+	static const uint8_t addr[4] = {10, 0, 0, 1};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(memset(buffer, 0, sizeof(buffer)));
+	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
+
+	nlh->nlmsg_type = RTM_NEWADDR;
+	ifa->ifa_family = AF_INET;
+	ifa->ifa_prefixlen = 24;
+	ifa->ifa_index = member;
+	mnl_attr_put(nlh, IFA_LOCAL, sizeof(addr), addr);
+	mnl_attr_put(nlh, IFA_ADDRESS, sizeof(addr), addr);
+	address_message(links, nlh);
+}
+
+/* ---- what comes of them ---- */
+
+static bool local_in(uint32_t kernel_table)
+{
+	static const uint8_t addr[16] = {10, 0, 0, 1};
+	uint16_t table;
+
+	ck_assert_int_eq(fib_table_open(fib, kernel_table, &table), 0);
+	return fib_lookup(fib, table, AF_INET, addr) == FIB_GROUP_LOCAL;
+}
+
+static struct links_interface shown(uint32_t ifindex)
+{
+	struct interface *interface = interface_find(links, ifindex);
+
+	ck_assert_ptr_nonnull(interface);
+	return interface->shown;
+}
+
+START_TEST(a_member_looks_into_its_table)
+{
+	say_member(false);
+	say_forwarding();
+	say_address();
+	ck_assert(shown(member).v4 && shown(member).table == RT_TABLE_MAIN);
+	ck_assert(local_in(RT_TABLE_MAIN) && !local_in(VRF_TABLE));
+
+	/* whichever is told first */
+	say_member(true);
+	ck_assert(!shown(member).v4);
+	ck_assert_str_eq(shown(member).reason, "member of a VRF whose table is not known");
+	say_vrf(VRF_TABLE);
+	ck_assert(shown(member).v4 && shown(member).table == VRF_TABLE);
+	ck_assert(!local_in(RT_TABLE_MAIN) && local_in(VRF_TABLE));
+	ck_assert(!shown(VRF_INDEX).v4 && shown(VRF_INDEX).hook == DATAPATH_HOOK_NONE);
+
+	say_vrf(11);
+	ck_assert(shown(member).v4 && shown(member).table == 11);
+	ck_assert(!local_in(VRF_TABLE) && local_in(11));
+
+	say_member(false);
+	ck_assert(shown(member).v4 && shown(member).table == RT_TABLE_MAIN);
+	ck_assert(local_in(RT_TABLE_MAIN) && !local_in(11));
+}
+END_TEST
+
+START_TEST(what_a_vrf_leaves_is_removed)
+{
+	struct fib_prefix prefix = {.family = AF_INET, .len = 8, .addr = {20}};
+	struct fib_stats stats;
+
+	say_vrf(VRF_TABLE);
+	say_member(true);
+	say_forwarding();
+	say_address();
+	ck_assert_int_eq(fib_table_open(fib, VRF_TABLE, &prefix.table), 0);
+	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_BLACKHOLE), 0);
+	ck_assert_uint_eq(fib_lookup(fib, prefix.table, AF_INET, prefix.addr), FIB_GROUP_BLACKHOLE);
+
+	say(link_start(RTM_DELLINK, VRF_INDEX, "red"));
+	fib_stats(fib, &stats);
+	ck_assert_uint_eq(stats.v4_routes, 0);
+	ck_assert(!shown(member).v4);
+	say_member(false);
+	ck_assert(shown(member).v4 && shown(member).table == RT_TABLE_MAIN);
+	ck_assert(local_in(RT_TABLE_MAIN) && !local_in(VRF_TABLE));
+}
+END_TEST
+
+TCase *vrf_case(void)
+{
+	TCase *tc = tcase_create("vrf");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_member_looks_into_its_table);
+	tcase_add_test(tc, what_a_vrf_leaves_is_removed);
+	return tc;
+}
