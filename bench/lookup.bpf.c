@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The lookups alone: each program does LOOKUP_RUN of them over a list of addresses, with one kind of
+ * The lookups alone: each program does `count` of them, from number `first` on, over a list of addresses, with one kind of
  * table. A dependent lookup waits for the result of the one before; independent ones may overlap in the CPU.
  */
 #include <linux/bpf.h>
@@ -33,7 +33,7 @@ LPM_TRIE(lpm6, 16);
 
 const volatile __u64 dir8_bound; /* words, a power of two less one */
 const volatile __u32 ifindex_in; /* for bpf_fib_lookup() */
-__u32 list;			 /* which one */
+__u32 first, count;		 /* which one */
 
 struct state {
 	struct __sk_buff *skb;
@@ -45,8 +45,7 @@ struct state {
 
 static __always_inline const struct in6_addr *address(const struct state *state, __u32 i)
 {
-	const __u32 *addr =
-		state->addresses->addr[MASK(state->first + i, LOOKUP_LISTS * LOOKUP_RUN - 1)];
+	const __u32 *addr = state->addresses->addr[MASK(state->first + i, LOOKUP_LIST - 1)];
 
 	return (const struct in6_addr *)addr;
 }
@@ -153,12 +152,12 @@ static __always_inline int run(struct __sk_buff *skb, int (*step)(__u32 i, struc
 		.skb = skb,
 		.addresses = array_of(&addresses),
 		.found = array_of(&found),
-		.first = list * LOOKUP_RUN,
+		.first = first,
 	};
 
 	if (!state.addresses || !state.found)
 		return TC_ACT_SHOT;
-	bpf_loop(LOOKUP_RUN, step, &state, 0);
+	bpf_loop(count, step, &state, 0);
 	skb->mark = state.last;
 	return TC_ACT_OK;
 }

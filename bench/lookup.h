@@ -5,9 +5,9 @@
 
 #include <linux/types.h>
 
-/* Addresses a run. There are two lists: one to warm the caches, and one to measure. */
+/* Addresses that are timed, and those before them, which warm the caches. */
 #define LOOKUP_RUN 65536u
-#define LOOKUP_LISTS 2u
+#define LOOKUP_LIST (8 * LOOKUP_RUN)
 
 /* Found nothing, or an error. Its highest bit is 0, as that of everything that is found. */
 #define LOOKUP_NOTHING 0x7fffffffu
@@ -22,7 +22,7 @@ enum lookup_table {
 
 /* In network byte order; IPv4 in the first word. */
 struct lookup_addresses {
-	__u32 addr[LOOKUP_LISTS * LOOKUP_RUN][4];
+	__u32 addr[LOOKUP_LIST][4];
 };
 
 /* Ours: a group id; DIR-24-8: the number of the gateway plus one, or 0; the others: the number of the gateway. */
