@@ -108,6 +108,7 @@ void bench_options(struct bench_options *options, int argc, char **argv)
 		{"quick", no_argument, NULL, 'q'},
 		{NULL, 0, NULL, 0},
 	};
+	bool wrong = false;
 	int option;
 
 	*options = (struct bench_options){0};
@@ -119,11 +120,11 @@ void bench_options(struct bench_options *options, int argc, char **argv)
 		else if (option == 'q')
 			options->quick = true;
 		else
-			optind = argc + 1;
+			wrong = true;
 	}
 	if (!options->rounds)
 		options->rounds = options->quick ? 5 : 9;
-	if (optind == argc && options->tables && options->rounds <= BENCH_ROUNDS_MAX)
+	if (!wrong && optind == argc && options->tables && options->rounds <= BENCH_ROUNDS_MAX)
 		return;
 	fprintf(stderr, "usage: %s --tables DIR [--rounds 1..%u] [--quick]\n",
 		program_invocation_short_name, BENCH_ROUNDS_MAX);
