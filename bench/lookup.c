@@ -20,6 +20,7 @@
 #include "bench/lookup.h"
 #include "bench/lookup.skel.h"
 
+#define MIB 1048576.0
 #define WARM_NS 40000000u
 #define COMPARED (2 * LOOKUP_RUN)
 
@@ -91,9 +92,8 @@ static void open_programs(const struct dir_24_8 *dir)
 	programs = lookup_bpf__open();
 	if (!programs)
 		bench_fail(errno, "cannot open the programs");
-	programs->rodata->bounds.v4_mid = (uint64_t)geometry->v4_mid_blocks * FIB4_MID_SIZE - 1;
 	programs->rodata->bounds.v4_low = (uint64_t)geometry->v4_low_blocks * FIB4_LOW_SIZE - 1;
-	programs->rodata->bounds.v6_node = geometry->v6_node_bytes - 1;
+	programs->rodata->bounds.node = 2 * (uint64_t)geometry->node_bytes - 1;
 	programs->rodata->dir8_bound = dir->blocks * 256 - 1;
 	programs->rodata->ifindex_in = network.in;
 	share_maps();
@@ -320,7 +320,7 @@ static double map_mib(int fd)
 	while (fgets(text, sizeof(text), file) && sscanf(text, "memlock: %llu", &bytes) != 1)
 		;
 	fclose(file);
-	return (double)bytes / 1048576;
+	return (double)bytes / MIB;
 }
 
 static void print_memory(void)
@@ -331,11 +331,11 @@ static void print_memory(void)
 
 	fib_stats(router.fib, &stats);
 	bench_figure("memory.v4.mib",
-		     (root4 + (double)(stats.v4_mid.used + stats.v4_low.used)) / 1048576);
-	bench_figure("memory.v4.mapped_mib",
-		     (root4 + (double)(stats.v4_mid.size + stats.v4_low.size)) / 1048576);
-	bench_figure("memory.v6.mib", (root6 + (double)stats.v6_node.used) / 1048576);
-	bench_figure("memory.v6.mapped_mib", (root6 + (double)stats.v6_node.size) / 1048576);
+		     (root4 + (double)(stats.v4_node_bytes + stats.v4_low.used)) / MIB);
+	bench_figure("memory.v6.mib", (root6 + (double)stats.v6_node_bytes) / MIB);
+	/* one pool for both families, of two halves for compaction */
+	bench_figure("memory.mapped_mib",
+		     (root4 + root6 + (double)(stats.node.size + stats.v4_low.size)) / MIB);
 	bench_figure("memory.lpm_trie.v4.mib", map_mib(families[0].lpm));
 	bench_figure("memory.lpm_trie.v6.mib", map_mib(families[1].lpm));
 	bench_figure("memory.dir_24_8.v4.mib", map_mib(bpf_map__fd(programs->maps.dir24)) +
