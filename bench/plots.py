@@ -32,11 +32,15 @@ def bars(figures, begin, row_end, column_end):
 
 def script(path, title, unit, logarithmic, rows):
     columns = [name for name in NAMES if any(name in row for row in rows.values())]
-    lines = ['set terminal svg size 900,420 dynamic background "white" font "sans-serif,13"', f'set output "{path}"',
-             f'set title "{title}"', f'set ylabel "{unit}"', "set style data histograms",
-             "set style histogram clustered gap 1", "set style fill solid 0.85 noborder", "set grid ytics", "set key outside right top",
-             'set datafile missing "-"', "set logscale y" if logarithmic else "set yrange [0:*]", "$bars << END",
-             " ".join(['"row"'] + [f'"{NAMES[column]}"' for column in columns])]
+    # the shortest bar of a logarithmic plot is to be seen as well
+    least = min((value for row in rows.values() for value in row.values() if value > 0), default=1) / 2
+    lines = ['set terminal svg noenhanced size 900,420 dynamic background "white" font "sans-serif,13"',
+             f'set output "{path}"', f'set title "{title}"', f'set ylabel "{unit}"',
+             "set style data histograms", "set style histogram clustered gap 1",
+             "set style fill solid 0.85 noborder", "set grid ytics", "set key below", "set xtics scale 0",
+             'set datafile missing "-"',
+             f"set logscale y; set yrange [{least:g}:*]" if logarithmic else "set yrange [0:*]",
+             "$bars << END", " ".join(['"row"'] + [f'"{NAMES[column]}"' for column in columns])]
     for name, row in rows.items():
         values = [f"{row[column]:.6g}" if column in row else "-" for column in columns]
         lines.append(" ".join([f'"{name.replace(".", " ")}"'] + values))
