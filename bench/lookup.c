@@ -44,36 +44,6 @@ static const char *const table_name[LOOKUP_TABLES] = {"ours", "lpm_trie", "fib_l
 
 /* ---- setting up ---- */
 
-/* The programs look into the maps that the forwarding program has. */
-static void share_maps(void)
-{
-	struct bpf_prog_info info = {0};
-	uint32_t ids[32], len = sizeof(info);
-
-	info.map_ids = (uint64_t)(uintptr_t)ids;
-	info.nr_map_ids = sizeof(ids) / sizeof(*ids);
-	if (bpf_obj_get_info_by_fd(datapath_program_fd(router.datapath), &info, &len))
-		bench_fail(errno, "cannot read the program's maps");
-	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
-		struct bpf_map_info m = {0};
-		int fd = bpf_map_get_fd_by_id(ids[i]);
-		struct bpf_map *map;
-
-		len = sizeof(m);
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &m, &len))
-			bench_fail(errno, "cannot open a map");
-		/* the kernel keeps 15 characters of a name */
-		bpf_object__for_each_map(map, programs->obj)
-		{
-			if (!bpf_map__is_internal(map) &&
-			    !strncmp(bpf_map__name(map), m.name, BPF_OBJ_NAME_LEN - 1) &&
-			    bpf_map__reuse_fd(map, fd))
-				bench_fail(errno, "cannot share a map");
-		}
-		close(fd);
-	}
-}
-
 static void *map_memory(const struct bpf_map *map)
 {
 	void *memory = mmap(NULL, bpf_map__value_size(map), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -96,7 +66,7 @@ static void open_programs(const struct dir_24_8 *dir)
 	programs->rodata->bounds.node = 2 * (uint64_t)geometry->node_bytes - 1;
 	programs->rodata->dir8_bound = dir->blocks * 256 - 1;
 	programs->rodata->ifindex_in = network.in;
-	share_maps();
+	bench_router_share(&router, programs->obj);
 	if (bpf_map__reuse_fd(programs->maps.lpm4, families[0].lpm) ||
 	    bpf_map__reuse_fd(programs->maps.lpm6, families[1].lpm) ||
 	    bpf_map__set_value_size(programs->maps.dir8, (uint32_t)dir8_bytes))

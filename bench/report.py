@@ -3,6 +3,8 @@
 import itertools
 
 AT_LEAST, AT_MOST = "≥", "≤"
+# how many there were to go wrong: --quick has no time for all of them
+LOOKUPS_BESIDE_UPDATES = "update.reader_lookups"
 WANTED = (
     ("lookup.v4.uniform.dep.vs_lpm_trie", AT_LEAST, 45),
     ("lookup.v6.uniform.dep.vs_lpm_trie", AT_LEAST, 18),
@@ -17,7 +19,7 @@ WANTED = (
     ("update.churn.per_s", AT_LEAST, 700000),
     ("update.churn.p99_us", AT_MOST, 3),
     ("update.reader_wrong", AT_MOST, 0),
-    ("update.reader_lookups", AT_LEAST, 1e8),
+    (LOOKUPS_BESIDE_UPDATES, AT_LEAST, 1e8),
     ("converge.ratio", AT_MOST, 1.05),
     ("memory.v4.mib", AT_MOST, 8),
     ("memory.v6.mib", AT_MOST, 14),
@@ -58,9 +60,11 @@ def print_figures(figures):
             print_grid([["", *columns]] + [[name] + [number(row[c]) for c in columns] for name, row in rows])
 
 
-def print_wanted(figures):
+def print_wanted(figures, quick):
     lines = [["", "wanted", "measured", "least", "most", ""]]
     for key, sign, wanted in WANTED:
+        if quick and key == LOOKUPS_BESIDE_UPDATES:
+            continue
         line = [key, f"{sign} {number(wanted)}"]
         if key in figures:
             measured = figures[key]["median"]
@@ -80,7 +84,7 @@ def print_report(data):
     for name, table in data["tables"].items():
         print(f"{name}: {table['v4']:,} IPv4 and {table['v6']:,} IPv6 prefixes ({table['source']})")
     print_figures(data["figures"])
-    print_wanted(data["figures"])
+    print_wanted(data["figures"], data["quick"])
     if data["quick"]:
         print("\n--quick: fewer rounds, and smaller tables in some sections; for figures to quote run it without.")
     for section, reason in data["failed"].items():
