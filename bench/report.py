@@ -80,7 +80,8 @@ def print_wanted(figures, quick):
 def print_report(data):
     machine = data["machine"]
     caches = ", ".join(f"{name} {size}" for name, size in machine["caches"].items())
-    print(f"{machine['cpu']}, {machine['cores']} cores, {caches}; Linux {machine['kernel']}; {data['date']}")
+    print(f"{machine['cpu']}, {machine['cores']} cores, {caches}; Linux {machine['kernel']}; load {machine['load']}; "
+          f"{data['date']}")
     for name, table in data["tables"].items():
         print(f"{name}: {table['v4']:,} IPv4 and {table['v6']:,} IPv6 prefixes ({table['source']})")
     print_figures(data["figures"])
