@@ -44,6 +44,7 @@ enum fib_group_id {
  * offset may be read past without a check.
  */
 #define FIB_NODE 0x80000000u
+#define FIB_NODE_NUMBER(word) ((word)&0x3fffffffu)
 #define FIB_UNIT 8u
 #define FIB_NODE_SLACK 2048u
 
@@ -72,11 +73,18 @@ struct fib4_node {
  * IPv6 of the main table. v6_root has two parts: FIB6_ROOT_SIZE words for 2000::/3, indexed by
  * address bits 3..23, then 256 words for everything else, indexed by the first
  * byte. Below stand nodes that consume one byte of the address each (the next after byte 2, or after byte
- * 0), as deep as there are prefixes, to /128. A word is FIB_NODE | node, else a group id.
+ * 0), as deep as there are prefixes, to /128. A word is FIB_NODE | node, maybe with FIB_SMALL, else a group id.
  *
  * rank[k] is the number of bits set in bits[0..k-1], so that one 64-bit population count
  * is enough (it is 0 for k = 0 and at most 192).
+ *
+ * Nine nodes in ten have few runs, and then take less than a cache line in another form, told by FIB_SMALL in the word:
+ * where its runs begin but for the first, in ascending order in the upper bytes of bounds, 0 in those left over. Entries
+ * are in descending order: with n bounds at or below the byte of the address, zeros included, it is entry[8 - n].
  */
+#define FIB_SMALL 0x40000000u
+#define FIB_SMALL_RUNS 9u
+
 #define FIB6_ROOT_BITS 21
 #define FIB6_ROOT_SIZE (1u << FIB6_ROOT_BITS)
 #define FIB6_OUTER_SIZE 256u
@@ -84,6 +92,11 @@ struct fib4_node {
 struct fib_byte_node {
 	__u64 bits[4];
 	__u8 rank[4];
+	__u32 entry[];
+};
+
+struct fib_small_node {
+	__u64 bounds;
 	__u32 entry[];
 };
 

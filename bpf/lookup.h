@@ -38,7 +38,7 @@ static __always_inline __u64 popcount64(__u64 x)
 /* A node; what it has may be read without a check, for the pool is FIB_NODE_SLACK longer than its mask says. */
 static __always_inline const void *node_at(const __u8 *nodes, __u32 value)
 {
-	return nodes + MASK((__u64)(value & ~FIB_NODE) * FIB_UNIT, bounds.node & ~7ull);
+	return nodes + MASK((__u64)FIB_NODE_NUMBER(value) * FIB_UNIT, bounds.node & ~7ull);
 }
 
 /* addr in host byte order. */
@@ -76,12 +76,29 @@ static __always_inline __u32 fib4_lookup(__u32 addr)
 	return group_or_default(value, 0, false);
 }
 
+/* How many of eight bytes are at or below one: each is subtracted from it in a lane of its own. */
+static __always_inline __u64 bytes_up_to(__u64 bytes, __u64 byte)
+{
+	const __u64 ones = 0x0101010101010101ull, tops = 0x8080808080808080ull;
+	__u64 wide = byte * ones, rest = (wide | tops) - (bytes & ~tops);
+
+	rest = ((wide & ~bytes) | (~(wide ^ bytes) & rest)) & tops;
+	return (rest >> 7) * ones >> 56;
+}
+
 /* The word of one node for the next byte of the address. */
 static __always_inline __u32 byte_step(const __u8 *nodes, __u32 value, __u64 byte)
 {
 	const struct fib_byte_node *node = node_at(nodes, value);
-	__u64 word = MASK(byte >> 6, 3), rank;
+	__u64 word, rank;
 
+	if (value & FIB_SMALL) {
+		const struct fib_small_node *small = (const void *)node;
+
+		rank = 8 - bytes_up_to(READ_ONCE(small->bounds), byte);
+		return READ_ONCE(small->entry[MASK(rank, 15)]);
+	}
+	word = MASK(byte >> 6, 3);
 	rank = READ_ONCE(node->rank[word]) +
 	       popcount64(READ_ONCE(node->bits[word]) << (63 - (byte & 63)));
 	return READ_ONCE(node->entry[MASK(rank - 1, 255)]);

@@ -8,7 +8,7 @@
 #include "dplane_ebpf/fib/fib_internal.h"
 
 /* A published node may have so many more entries than it has to before a smaller one takes its place. */
-#define SPARE_ENTRIES 8u
+#define SPARE_ENTRIES 4u
 
 /* What a node should say. */
 struct image {
@@ -26,27 +26,63 @@ void fib_branch_init(struct fib *fib)
 
 /* ---- nodes ---- */
 
-static struct fib_byte_node *node_at(const struct fib *fib, uint32_t word)
-{
-	return (struct fib_byte_node *)(fib->memory.node +
-					(size_t)fib_node_number(word) * FIB_UNIT);
-}
+/* A published node of either form. */
+struct view {
+	uint64_t bits[4];
+	uint32_t entries;
+	bool small;
+	uint32_t *entry;
+};
 
-static uint32_t node_entries(const struct fib_byte_node *node)
+static void *node_at(const struct fib *fib, uint32_t word)
 {
-	return node->rank[3] + (uint32_t)__builtin_popcountll(node->bits[3]);
+	return fib->memory.node + (size_t)fib_node_number(word) * FIB_UNIT;
 }
 
 static uint32_t entries_units(uint32_t entries)
 {
-	return (uint32_t)((sizeof(struct fib_byte_node) + entries * sizeof(uint32_t) + FIB_UNIT -
-			   1) /
-			  FIB_UNIT);
+	size_t head = entries <= FIB_SMALL_RUNS ? sizeof(struct fib_small_node)
+						: sizeof(struct fib_byte_node);
+
+	return (uint32_t)((head + entries * sizeof(uint32_t) + FIB_UNIT - 1) / FIB_UNIT);
+}
+
+static void view_node(const struct fib *fib, uint32_t word, struct view *view)
+{
+	struct fib_small_node *small = node_at(fib, word);
+	struct fib_byte_node *node = node_at(fib, word);
+
+	view->small = word & FIB_SMALL;
+	if (!view->small) {
+		memcpy(view->bits, node->bits, sizeof(view->bits));
+		view->entries = node->rank[3] + (uint32_t)__builtin_popcountll(node->bits[3]);
+		view->entry = node->entry;
+		return;
+	}
+	memset(view->bits, 0, sizeof(view->bits));
+	view->bits[0] = 1;
+	view->entries = 1;
+	view->entry = small->entry;
+	for (uint64_t bounds = small->bounds; bounds; bounds <<= 8) {
+		unsigned int index = bounds >> 56;
+
+		view->bits[index / 64] |= 1ull << (index % 64);
+		view->entries++;
+	}
+}
+
+/* The entry of the rank-th run. */
+static uint32_t *view_entry(const struct view *view, uint32_t rank)
+{
+	return &view->entry[view->small ? view->entries - 1 - rank : rank];
 }
 
 static uint32_t word_units(const struct fib *fib, uint32_t word)
 {
-	return entries_units(node_entries(node_at(fib, word)));
+	struct view view;
+
+	view_node(fib, word, &view);
+	return entries_units(view.entries);
 }
 
 static void image_make(const struct fib_branch *branch, struct image *image)
@@ -68,37 +104,49 @@ static void image_make(const struct fib_branch *branch, struct image *image)
 }
 
 /* Stores what differs, entry by entry, into a node whose runs are at least as fine. */
-static void image_store(const struct image *image, struct fib_byte_node *node)
+static void image_store(const struct image *image, const struct view *view)
 {
-	uint32_t entry = 0;
+	uint32_t rank = 0;
 
 	for (unsigned int k = 0; k < 4; k++) {
-		for (uint64_t bits = node->bits[k]; bits; bits &= bits - 1, entry++) {
+		for (uint64_t bits = view->bits[k]; bits; bits &= bits - 1, rank++) {
 			uint32_t word = image->word[64 * k + (unsigned int)__builtin_ctzll(bits)];
+			uint32_t *entry = view_entry(view, rank);
 
-			if (node->entry[entry] != word)
-				fib_store(&node->entry[entry], word);
+			if (*entry != word)
+				fib_store(entry, word);
 		}
 	}
 }
 
-static bool image_fits_in(const struct image *image, const struct fib_byte_node *node)
+static bool image_fits_in(const struct image *image, const struct view *view)
 {
 	for (unsigned int k = 0; k < 4; k++) {
-		if (image->bits[k] & ~node->bits[k])
+		if (image->bits[k] & ~view->bits[k])
 			return false;
 	}
 	return true;
 }
 
-/* The word of a new node; FIB_GROUP_OVERFLOW: no room. */
-static uint32_t node_new(struct fib *fib, enum fib_side side, const struct image *image)
+static void write_small(const struct image *image, struct fib_small_node *node)
 {
-	uint32_t number = fib_node_alloc(fib, side, entries_units(image->entries)), rank = 0;
-	struct fib_byte_node *node = node_at(fib, number);
+	uint32_t rank = image->entries;
 
-	if (!number)
-		return FIB_GROUP_OVERFLOW;
+	node->bounds = 0;
+	for (unsigned int k = 0; k < 4; k++) {
+		for (uint64_t bits = image->bits[k]; bits; bits &= bits - 1) {
+			unsigned int index = 64 * k + (unsigned int)__builtin_ctzll(bits);
+
+			node->bounds = node->bounds >> 8 | (uint64_t)index << 56;
+			node->entry[--rank] = image->word[index];
+		}
+	}
+}
+
+static void write_large(const struct image *image, struct fib_byte_node *node)
+{
+	uint32_t rank = 0;
+
 	for (unsigned int k = 0; k < 4; k++) {
 		node->bits[k] = image->bits[k];
 		node->rank[k] = (uint8_t)rank;
@@ -106,7 +154,21 @@ static uint32_t node_new(struct fib *fib, enum fib_side side, const struct image
 			node->entry[rank++] =
 				image->word[64 * k + (unsigned int)__builtin_ctzll(bits)];
 	}
-	return FIB_NODE | number;
+}
+
+/* The word of a new node; FIB_GROUP_OVERFLOW: no room. */
+static uint32_t node_new(struct fib *fib, enum fib_side side, const struct image *image)
+{
+	uint32_t number = fib_node_alloc(fib, side, entries_units(image->entries));
+
+	if (!number)
+		return FIB_GROUP_OVERFLOW;
+	if (image->entries > FIB_SMALL_RUNS) {
+		write_large(image, node_at(fib, number));
+		return FIB_NODE | number;
+	}
+	write_small(image, node_at(fib, number));
+	return FIB_NODE | FIB_SMALL | number;
 }
 
 /* ---- lists ---- */
@@ -159,8 +221,7 @@ static void word_publish(struct fib *fib, struct fib_branch *branch)
 {
 	const struct fib_branch *parent = branch->parent;
 	unsigned int index = branch->index, next = index + 1, rank;
-	struct fib_byte_node *node;
-	uint64_t bits;
+	struct view view;
 
 	if (!parent) {
 		fib_store(branch->root, branch->word);
@@ -172,16 +233,17 @@ static void word_publish(struct fib *fib, struct fib_branch *branch)
 		fib_branch_dirty(fib, branch->parent);
 		return;
 	}
-	node = node_at(fib, parent->word);
-	bits = node->bits[index / 64];
-	if (!(bits >> (index % 64) & 1) ||
-	    (next < 256 && !(node->bits[next / 64] >> (next % 64) & 1))) {
+	view_node(fib, parent->word, &view);
+	if (!(view.bits[index / 64] >> (index % 64) & 1) ||
+	    (next < 256 && !(view.bits[next / 64] >> (next % 64) & 1))) {
 		fib_branch_dirty(fib, branch->parent);
 		return;
 	}
-	rank = node->rank[index / 64] +
-	       (unsigned int)__builtin_popcountll(bits & ((1ull << (index % 64)) - 1));
-	fib_store(&node->entry[rank], branch->word);
+	rank = (unsigned int)__builtin_popcountll(view.bits[index / 64] &
+						  ((1ull << (index % 64)) - 1));
+	for (unsigned int k = 0; k < index / 64; k++)
+		rank += (unsigned int)__builtin_popcountll(view.bits[k]);
+	fib_store(view_entry(&view, rank), branch->word);
 }
 
 static void word_change(struct fib *fib, struct fib_branch *branch, uint32_t word)
@@ -198,8 +260,8 @@ static void word_change(struct fib *fib, struct fib_branch *branch, uint32_t wor
 
 static void branch_publish(struct fib *fib, struct fib_branch *branch)
 {
-	struct fib_byte_node *old = fib_node_is(branch->word) ? node_at(fib, branch->word) : NULL;
 	struct image image;
+	struct view old;
 	uint32_t word;
 
 	if (branch->lost) {
@@ -212,11 +274,13 @@ static void branch_publish(struct fib *fib, struct fib_branch *branch)
 		word_change(fib, branch, image.word[0]);
 		return;
 	}
-	if (old && image_fits_in(&image, old) &&
-	    (node_entries(old) <= 2 * image.entries + SPARE_ENTRIES ||
-	     !fib_node_fits(fib, branch->wanted))) {
-		image_store(&image, old);
-		return;
+	if (fib_node_is(branch->word)) {
+		view_node(fib, branch->word, &old);
+		if (image_fits_in(&image, &old) && (old.entries <= image.entries + SPARE_ENTRIES ||
+						    !fib_node_fits(fib, branch->wanted))) {
+			image_store(&image, &old);
+			return;
+		}
 	}
 	word = node_new(fib, branch->side, &image);
 	word_change(fib, branch, word);
@@ -247,7 +311,7 @@ bool fib_branch_move(struct fib *fib, struct fib_branch *branch, uint32_t *budge
 		node = fib_node_move(fib, branch->side, fib_node_number(branch->word),
 				     word_units(fib, branch->word));
 		if (node) {
-			branch->word = FIB_NODE | node;
+			branch->word = FIB_NODE | (branch->word & FIB_SMALL) | node;
 			word_publish(fib, branch);
 			--*budget;
 		}
@@ -265,12 +329,15 @@ uint32_t fib_branch_lookup(const struct fib *fib, uint32_t word, const uint8_t *
 			   unsigned int depth, unsigned int end)
 {
 	while (fib_node_is(word) && depth < end) {
-		const struct fib_byte_node *node = node_at(fib, word);
-		unsigned int byte = addr[depth++];
-		uint64_t below = node->bits[byte / 64] << (63 - byte % 64);
+		unsigned int byte = addr[depth++], rank = 0;
+		struct view view;
 
-		word = fib_load(&node->entry[node->rank[byte / 64] +
-					     (unsigned int)__builtin_popcountll(below) - 1]);
+		view_node(fib, word, &view);
+		for (unsigned int k = 0; k < byte / 64; k++)
+			rank += (unsigned int)__builtin_popcountll(view.bits[k]);
+		rank += (unsigned int)__builtin_popcountll(view.bits[byte / 64]
+							   << (63 - byte % 64));
+		word = fib_load(view_entry(&view, rank - 1));
 	}
 	return word;
 }

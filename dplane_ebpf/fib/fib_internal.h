@@ -120,7 +120,7 @@ static inline bool fib_node_is(uint32_t word)
 
 static inline uint32_t fib_node_number(uint32_t word)
 {
-	return word & ~FIB_NODE;
+	return FIB_NODE_NUMBER(word);
 }
 
 /* ---- fib4.c, fib4_publish.c, fib4_read.c: IPv4 of the main table ---- */

@@ -40,9 +40,17 @@ static uint32_t read6(const uint8_t *addr)
 	uint32_t value = READ(&memory.v6_root[(addr[0] & 31) << 16 | addr[1] << 8 | addr[2]]);
 
 	for (int depth = 3; value & FIB_NODE && depth < 16; depth++) {
-		struct fib_byte_node *node = (void *)(memory.node + (value & ~FIB_NODE) * FIB_UNIT);
+		struct fib_byte_node *node =
+			(void *)(memory.node + FIB_NODE_NUMBER(value) * FIB_UNIT);
+		struct fib_small_node *small = (void *)node;
 		uint32_t entry = 0;
 
+		if (value & FIB_SMALL) {
+			for (int i = 0; i < 8; i++)
+				entry += (small->bounds >> 8 * i & 255) > addr[depth];
+			value = READ(&small->entry[entry]);
+			continue;
+		}
 		for (uint32_t i = 1; i <= addr[depth]; i++)
 			entry += node->bits[i / 64] >> i % 64 & 1;
 		value = READ(&node->entry[entry]);
