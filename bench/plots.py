@@ -44,7 +44,9 @@ def script(path, title, unit, logarithmic, rows):
     for name, row in rows.items():
         values = [f"{row[column]:.6g}" if column in row else "-" for column in columns]
         lines.append(" ".join([f'"{name.replace(".", " ")}"'] + values))
-    plotted = [f"$bars using {n}:xtic(1) title columnheader({n})" for n in range(2, len(columns) + 2)]
+    # what is measured twice has one colour
+    plotted = [f"$bars using {n}:xtic(1) title columnheader({n}) linetype {list(NAMES).index(column) % 6 + 1}"
+               for n, column in enumerate(columns, 2)]
     return "\n".join(lines + ["END", "plot " + ", ".join(plotted)]) + "\n"
 
 
