@@ -103,11 +103,4 @@ int sink_tc(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-/* The end of a frame that is not to be forwarded: what is left is the cost of everything else. */
-SEC("tc")
-int drop(struct __sk_buff *skb)
-{
-	return TC_ACT_SHOT;
-}
-
 char LICENSE[] SEC("license") = "GPL";

