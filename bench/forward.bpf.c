@@ -145,83 +145,55 @@ int lpm_trie(struct __sk_buff *skb)
 
 /* ---- our tables at XDP ---- */
 
-struct xdp_packet {
-	void *data, *end;
-	__u32 length; /* of layer 3 */
-	__u32 hash;
-};
-
-/* As packet_check4() and packet_check6() do, which read what a program at TC is given. */
-static __always_inline bool xdp_check4(struct xdp_packet *p)
+/* As packet_parse4() and packet_parse6() do, which read what a program at TC is given. */
+static __always_inline bool xdp_parse4(struct packet *p)
 {
 	const struct iphdr *ip = p->data + ETH_HLEN;
-	const __u32 *ports = (const __u32 *)(ip + 1);
-	__u64 hash;
 
-	if ((void *)(ip + 1) > p->end)
+	if ((void *)(ip + 1) > p->data_end)
 		return false;
 	p->length = bpf_ntohs(ip->tot_len);
-	if (ip->version != 4 || ip->ihl != 5 || p->length < sizeof(*ip) ||
-	    p->length > p->end - p->data - ETH_HLEN || !ipv4_checksum_right(ip) ||
-	    ipv4_martian(bpf_ntohl(ip->saddr)) || ipv4_martian(bpf_ntohl(ip->daddr)) ||
-	    ip->ttl <= 1)
-		return false;
-	hash = hash_mix(HASH_A ^ ip->protocol, (__u64)ip->saddr << 32 | ip->daddr);
-	if (!(ip->frag_off & bpf_htons(IP_MF | IP_OFFSET)))
-		hash = hash_mix(hash, (void *)(ports + 1) <= p->end ? *ports : 0);
-	p->hash = hash_end(hash);
-	return true;
+	p->protocol = ip->protocol;
+	p->l4 = ip->frag_off & bpf_htons(IP_MF | IP_OFFSET) ? 0 : ETH_HLEN + sizeof(*ip);
+	return ip->version == 4 && ip->ihl == 5 && p->length >= sizeof(*ip) &&
+	       p->length <= p->data_end - p->data - ETH_HLEN;
 }
 
-static __always_inline bool xdp_check6(struct xdp_packet *p)
+static __always_inline bool xdp_parse6(struct packet *p)
 {
 	const struct ipv6hdr *ip = p->data + ETH_HLEN;
-	const __u32 *ports = (const __u32 *)(ip + 1);
-	__u64 source_high, source_low, high, low, hash;
-	__u32 first;
 
-	if ((void *)(ip + 1) > p->end)
+	if ((void *)(ip + 1) > p->data_end)
 		return false;
-	first = bpf_ntohl(*(const __be32 *)ip);
 	p->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	source_high = ipv6_half(&ip->saddr, 0);
-	source_low = ipv6_half(&ip->saddr, 1);
-	high = ipv6_half(&ip->daddr, 0);
-	low = ipv6_half(&ip->daddr, 1);
-	if (first >> 28 != 6 || p->length > p->end - p->data - ETH_HLEN ||
-	    ip->nexthdr == IPPROTO_HOPOPTS || ipv6_martian(source_high, source_low) ||
-	    ipv6_martian(high, low) || ip->hop_limit <= 1)
-		return false;
-	hash = hash_mix(HASH_A ^ (first & 0xfffff), source_high);
-	hash = hash_mix(hash, source_low);
-	hash = hash_mix(hash, high);
-	hash = hash_mix(hash, low);
-	hash = hash_mix(hash,
-			(__u64)((void *)(ports + 1) <= p->end ? *ports : 0) << 8 | ip->nexthdr);
-	p->hash = hash_end(hash);
-	return true;
+	p->protocol = ip->nexthdr;
+	p->l4 = ETH_HLEN + sizeof(*ip);
+	return ip->version == 6 && ip->nexthdr != IPPROTO_HOPOPTS &&
+	       p->length <= p->data_end - p->data - ETH_HLEN;
 }
 
-static __always_inline int xdp_send(struct xdp_packet *p, __u32 ingress, __u32 group, bool v6)
+static __always_inline int xdp_send(const struct packet *p, __u32 ingress, __u32 group, bool v6)
 {
 	const __u64 *groups = array_of(&fib_group);
 	const struct fib_nexthop *nexthop;
+	void *ip = p->data + ETH_HLEN;
 	__u64 desc, dst, src;
 	__u32 number;
 
-	if (group < FIB_GROUP_FIRST || group >= FIB_MAX_GROUPS || !groups)
+	if (group < FIB_GROUP_FIRST || group >= FIB_MAX_GROUPS || !groups ||
+	    ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
 		return give_up(XDP_PASS);
 	desc = READ_ONCE(groups[MASK(group, bounds.group)]);
-	if (!(desc & FIB_DESC_VALID))
+	if ((v6 ? packet_check6(ip) : packet_check4(ip)) != PACKET_OK || !(desc & FIB_DESC_VALID))
 		return give_up(XDP_PASS);
-	nexthop = group_nexthop(desc, p->hash, &number);
+	nexthop = group_nexthop(p, desc, ip, v6, &number);
 	if (!nexthop)
 		return give_up(XDP_PASS);
 	dst = READ_ONCE(nexthop->dst);
 	asm volatile("" ::: "memory");
 	src = READ_ONCE(nexthop->src);
 	if (FIB_NH_ACTION(dst) != FIB_NH_REWRITE || nexthop->ifindex == ingress ||
-	    p->end - p->data - ETH_HLEN > FIB_NH_MTU(src))
+	    p->data_end - p->data - ETH_HLEN > FIB_NH_MTU(src))
 		return give_up(XDP_PASS);
 	ether_rewrite(p->data, dst, src);
 	hop(p->data, v6);
@@ -232,7 +204,8 @@ static __always_inline int xdp_send(struct xdp_packet *p, __u32 ingress, __u32 g
 SEC("xdp")
 int xdp_fib(struct xdp_md *ctx)
 {
-	struct xdp_packet p = {.data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
+	struct packet p = {.data = (void *)(long)ctx->data,
+			   .data_end = (void *)(long)ctx->data_end};
 	__u32 ingress = ctx->ingress_ifindex;
 	const __u64 *entries = array_of(&interfaces);
 	const struct ethhdr *eth = p.data;
@@ -241,21 +214,21 @@ int xdp_fib(struct xdp_md *ctx)
 	__u32 table, group;
 	__u64 entry;
 
-	if (!entries || (void *)(ip4 + 1) > p.end)
+	if (!entries || (void *)(ip4 + 1) > p.data_end)
 		return give_up(XDP_PASS);
 	entry = READ_ONCE(entries[ingress & (FIB_MAX_INTERFACES - 1)]);
 	if ((__u32)entry != ingress)
 		return give_up(XDP_PASS);
 	table = FIB_IF_TABLE(entry);
-	if (eth->h_proto == bpf_htons(ETH_P_IP) && entry & FIB_IF_V4 && xdp_check4(&p)) {
+	if (eth->h_proto == bpf_htons(ETH_P_IP) && entry & FIB_IF_V4 && xdp_parse4(&p)) {
 		if (table)
 			group = vrf_lookup(table, (__u64)bpf_ntohl(ip4->daddr) << 32, 0, false);
 		else
 			group = fib4_lookup(bpf_ntohl(ip4->daddr));
 		return xdp_send(&p, ingress, group, false);
 	}
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6) && entry & FIB_IF_V6 && xdp_check6(&p) &&
-	    (void *)(ip6 + 1) <= p.end) {
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6) && entry & FIB_IF_V6 && xdp_parse6(&p) &&
+	    (void *)(ip6 + 1) <= p.data_end) {
 		if (table)
 			group = vrf_lookup(table, ipv6_half(&ip6->daddr, 0),
 					   ipv6_half(&ip6->daddr, 1), true);

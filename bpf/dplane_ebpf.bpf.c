@@ -35,7 +35,7 @@ static __always_inline int forward4(struct __sk_buff *skb, __u64 interface)
 
 	if (!(interface & FIB_IF_V4))
 		return to_kernel(FIB_CNT_KERNEL_INTERFACE);
-	verdict = packet_check4(skb, &p);
+	verdict = packet_parse4(skb, &p);
 	if (verdict != PACKET_OK)
 		return to_kernel(verdict);
 	ip = p.data + ETH_HLEN;
@@ -57,7 +57,7 @@ static __always_inline int forward6(struct __sk_buff *skb, __u64 interface)
 
 	if (!(interface & FIB_IF_V6))
 		return to_kernel(FIB_CNT_KERNEL_INTERFACE);
-	verdict = packet_check6(skb, &p);
+	verdict = packet_parse6(skb, &p);
 	if (verdict != PACKET_OK)
 		return to_kernel(verdict);
 	ip = p.data + ETH_HLEN;

@@ -40,9 +40,12 @@ static __always_inline int group_verdict(__u32 group)
 	return to_kernel(FIB_CNT_KERNEL_INTERNAL);
 }
 
-/* The next hop of a flow, and its number; NULL where the tables are not as they must be. */
-static __always_inline const struct fib_nexthop *group_nexthop(__u64 desc, __u32 hash,
-							       __u32 *number)
+/*
+ * The next hop of a flow, and its number; NULL where the tables are not as they must be. Most groups have one
+ * slot, for which nothing has to be hashed.
+ */
+static __always_inline const struct fib_nexthop *
+group_nexthop(const struct packet *p, __u64 desc, const void *ip, bool v6, __u32 *number)
 {
 	const struct fib_nexthop *nexthops = array_of(&fib_nexthop);
 	const __u16 *slots = array_of(&fib_slot);
@@ -50,7 +53,8 @@ static __always_inline const struct fib_nexthop *group_nexthop(__u64 desc, __u32
 
 	if (!slots || !nexthops)
 		return NULL;
-	slot += hash & FIB_DESC_MASK(desc);
+	if (FIB_DESC_MASK(desc))
+		slot += (v6 ? packet_hash6(p, ip) : packet_hash4(p, ip)) & FIB_DESC_MASK(desc);
 	*number = READ_ONCE(slots[MASK(slot, bounds.slot)]);
 	return &nexthops[MASK(*number, bounds.nexthop)];
 }
@@ -151,10 +155,25 @@ static __always_inline int send_connected(const struct fib_neigh_key *key)
 	return redirect_neighbour(key->ifindex, &to);
 }
 
+/* A known host of a connected network: the key of "neighbours" for a packet's destination. */
+static __always_inline void connected_key(struct fib_neigh_key *key, __u32 ifindex, const void *ip,
+					  bool v6)
+{
+	const struct ipv6hdr *ip6 = ip;
+	const struct iphdr *ip4 = ip;
+
+	key->ifindex = ifindex;
+	key->family = v6 ? AF_INET6 : AF_INET;
+	if (v6)
+		__builtin_memcpy(key->addr, &ip6->daddr, sizeof(ip6->daddr));
+	else
+		__builtin_memcpy(key->addr, &ip4->daddr, sizeof(ip4->daddr));
+}
+
 /*
- * Forward a checked packet whose prefix has this group. v6 is a constant where
+ * Forward a parsed packet whose prefix has this group. v6 is a constant where
  * this is inlined. Everything that may still send the packet to the kernel comes before
- * the first byte is changed.
+ * the first byte is changed; what the tables have no way for is not checked any further.
  */
 static __always_inline int forward(struct __sk_buff *skb, const struct packet *p, __u32 group,
 				   bool v6)
@@ -162,19 +181,23 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	const __u64 *groups = array_of(&fib_group);
 	const struct fib_nexthop *nexthop;
 	struct fib_neigh_key key = {};
-	struct ipv6hdr *ip6;
-	__u64 desc, dst, src;
-	struct iphdr *ip4;
+	void *ip = p->data + ETH_HLEN;
 	__u32 number, action;
+	enum fib_counter verdict;
+	__u64 desc, dst, src;
 
 	if (group < FIB_GROUP_FIRST)
 		return group_verdict(group);
-	if (group >= FIB_MAX_GROUPS || !groups)
+	if (group >= FIB_MAX_GROUPS || !groups ||
+	    ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
 	desc = READ_ONCE(groups[MASK(group, bounds.group)]);
+	verdict = v6 ? packet_check6(ip) : packet_check4(ip);
+	if (verdict != PACKET_OK)
+		return to_kernel(verdict);
 	if (!(desc & FIB_DESC_VALID))
 		return to_kernel(FIB_CNT_KERNEL_OVERFLOW);
-	nexthop = group_nexthop(desc, p->hash, &number);
+	nexthop = group_nexthop(p, desc, ip, v6, &number);
 	if (!nexthop)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
 
@@ -189,23 +212,8 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		return to_kernel(FIB_CNT_KERNEL_SAME_INTERFACE);
 	if (!mtu_fits(skb, p, FIB_NH_MTU(src)))
 		return to_kernel(FIB_CNT_KERNEL_MTU);
-
-	if (v6) {
-		ip6 = p->data + ETH_HLEN;
-		if ((void *)(ip6 + 1) > p->data_end)
-			return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	} else {
-		ip4 = p->data + ETH_HLEN;
-		if ((void *)(ip4 + 1) > p->data_end)
-			return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	}
 	if (action == FIB_NH_CONNECTED) {
-		key.ifindex = nexthop->ifindex;
-		key.family = v6 ? AF_INET6 : AF_INET;
-		if (v6)
-			__builtin_memcpy(key.addr, &ip6->daddr, sizeof(ip6->daddr));
-		else
-			__builtin_memcpy(key.addr, &ip4->daddr, sizeof(ip4->daddr));
+		connected_key(&key, nexthop->ifindex, ip, v6);
 		if (!neighbour_known(&key))
 			return to_kernel(FIB_CNT_KERNEL_NEIGHBOUR);
 	}
@@ -213,9 +221,9 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	if (action == FIB_NH_REWRITE)
 		ether_rewrite(p->data, dst, src);
 	if (v6)
-		ttl_decrement6(skb, ip6);
+		ttl_decrement6(skb, ip);
 	else
-		ttl_decrement4(ip4);
+		ttl_decrement4(ip);
 
 	if (action == FIB_NH_REWRITE) {
 		nexthop_count(FIB_CNT_FORWARDED, number, p->length);

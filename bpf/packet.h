@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Is a packet one that may be forwarded? Finds the network header, checks it
- * (RFC 1812 5.2.2, RFC 8200) and hashes the flow.
+ * (RFC 1812 5.2.2, RFC 8200) and hashes the flow, each no sooner than it is needed.
  */
 #ifndef BPF_PACKET_H
 #define BPF_PACKET_H
@@ -27,7 +27,6 @@ struct packet {
 	void *data;
 	void *data_end;
 	__u32 length; /* of layer 3, as its header says */
-	__u32 hash;   /* of the flow */
 	__u32 l4; /* offset of the transport header; 0: a fragment, or behind an extension header */
 	__u8 protocol;
 };
@@ -83,10 +82,10 @@ static __always_inline bool ipv4_martian(__u32 addr)
 	return addr >> 24 == 0 || addr >> 24 == 127 || addr >= 0xe0000000u;
 }
 
-static __always_inline enum fib_counter packet_check4(struct __sk_buff *skb, struct packet *p)
+/* Is it an IPv4 packet at all? What is left to check is for those that have a way to go. */
+static __always_inline enum fib_counter packet_parse4(struct __sk_buff *skb, struct packet *p)
 {
 	const struct iphdr *ip;
-	__u64 hash;
 
 	if (!packet_headers(skb, p, ETH_HLEN + sizeof(*ip), ETH_HLEN + sizeof(*ip) + 20))
 		return FIB_CNT_KERNEL_MALFORMED;
@@ -99,23 +98,31 @@ static __always_inline enum fib_counter packet_check4(struct __sk_buff *skb, str
 		return FIB_CNT_KERNEL_MALFORMED;
 	if (ip->ihl > 5)
 		return FIB_CNT_KERNEL_OPTIONS;
+	p->protocol = ip->protocol;
+	p->l4 = ip->frag_off & bpf_htons(IP_MF | IP_OFFSET) ? 0 : ETH_HLEN + sizeof(*ip);
+	return PACKET_OK;
+}
+
+/* May it be forwarded? */
+static __always_inline enum fib_counter packet_check4(const struct iphdr *ip)
+{
 	if (!ipv4_checksum_right(ip))
 		return FIB_CNT_KERNEL_CHECKSUM;
 	if (ipv4_martian(bpf_ntohl(ip->saddr)) || ipv4_martian(bpf_ntohl(ip->daddr)))
 		return FIB_CNT_KERNEL_MARTIAN;
 	if (ip->ttl <= 1)
 		return FIB_CNT_KERNEL_TTL;
-
-	p->protocol = ip->protocol;
-	hash = hash_mix(HASH_A ^ ip->protocol, (__u64)ip->saddr << 32 | ip->daddr);
-	p->l4 = 0;
-	/* a datagram's fragments stay together: none of them is hashed by its ports */
-	if (!(ip->frag_off & bpf_htons(IP_MF | IP_OFFSET))) {
-		p->l4 = ETH_HLEN + sizeof(*ip);
-		hash = hash_mix(hash, packet_ports(p, (const __u32 *)(ip + 1)));
-	}
-	p->hash = hash_end(hash);
 	return PACKET_OK;
+}
+
+/* A datagram's fragments stay together: none of them is hashed by its ports. */
+static __always_inline __u32 packet_hash4(const struct packet *p, const struct iphdr *ip)
+{
+	__u64 hash = hash_mix(HASH_A ^ ip->protocol, (__u64)ip->saddr << 32 | ip->daddr);
+
+	if (p->l4)
+		hash = hash_mix(hash, packet_ports(p, (const __u32 *)(ip + 1)));
+	return hash_end(hash);
 }
 
 /* ---- IPv6 ---- */
@@ -131,48 +138,51 @@ static __always_inline bool ipv6_martian(__u64 high, __u64 low)
 	return high == 0 && (low <= 1 || low >> 32 == 0xffff);
 }
 
-static __always_inline enum fib_counter packet_check6(struct __sk_buff *skb, struct packet *p)
+static __always_inline enum fib_counter packet_parse6(struct __sk_buff *skb, struct packet *p)
 {
-	__u64 source_high, source_low, high, low, hash;
 	const struct ipv6hdr *ip;
-	__u32 first;
 
 	if (!packet_headers(skb, p, ETH_HLEN + sizeof(*ip), ETH_HLEN + sizeof(*ip) + 20))
 		return FIB_CNT_KERNEL_MALFORMED;
 	ip = p->data + ETH_HLEN;
 	if ((void *)(ip + 1) > p->data_end)
 		return FIB_CNT_KERNEL_MALFORMED;
-	first = bpf_ntohl(*(const __be32 *)ip);
 	p->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (first >> 28 != 6 || p->length > skb->len - ETH_HLEN)
+	if (ip->version != 6 || p->length > skb->len - ETH_HLEN)
 		return FIB_CNT_KERNEL_MALFORMED;
 	/* every router has to look into it; a length of 0 with it is a jumbogram's */
 	if (ip->nexthdr == IPPROTO_HOPOPTS)
 		return FIB_CNT_KERNEL_OPTIONS;
-	source_high = ipv6_half(&ip->saddr, 0);
-	source_low = ipv6_half(&ip->saddr, 1);
-	high = ipv6_half(&ip->daddr, 0);
-	low = ipv6_half(&ip->daddr, 1);
-	if (ipv6_martian(source_high, source_low) || ipv6_martian(high, low))
+	p->protocol = ip->nexthdr;
+	p->l4 = 0;
+	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_SCTP)
+		p->l4 = ETH_HLEN + sizeof(*ip);
+	return PACKET_OK;
+}
+
+static __always_inline enum fib_counter packet_check6(const struct ipv6hdr *ip)
+{
+	if (ipv6_martian(ipv6_half(&ip->saddr, 0), ipv6_half(&ip->saddr, 1)) ||
+	    ipv6_martian(ipv6_half(&ip->daddr, 0), ipv6_half(&ip->daddr, 1)))
 		return FIB_CNT_KERNEL_MARTIAN;
 	if (ip->hop_limit <= 1)
 		return FIB_CNT_KERNEL_TTL;
+	return PACKET_OK;
+}
 
-	p->protocol = ip->nexthdr;
-	/* addresses and flow label (RFC 6437), the same in every fragment */
-	hash = hash_mix(HASH_A ^ (first & 0xfffff), source_high);
-	hash = hash_mix(hash, source_low);
-	hash = hash_mix(hash, high);
-	hash = hash_mix(hash, low);
-	p->l4 = 0;
-	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP ||
-	    p->protocol == IPPROTO_SCTP) {
-		p->l4 = ETH_HLEN + sizeof(*ip);
+/* Addresses and flow label (RFC 6437) are the same in every fragment. */
+static __always_inline __u32 packet_hash6(const struct packet *p, const struct ipv6hdr *ip)
+{
+	__u64 hash = HASH_A ^ (bpf_ntohl(*(const __be32 *)ip) & 0xfffff);
+
+	hash = hash_mix(hash, ipv6_half(&ip->saddr, 0));
+	hash = hash_mix(hash, ipv6_half(&ip->saddr, 1));
+	hash = hash_mix(hash, ipv6_half(&ip->daddr, 0));
+	hash = hash_mix(hash, ipv6_half(&ip->daddr, 1));
+	if (p->l4)
 		hash = hash_mix(hash,
 				(__u64)packet_ports(p, (const __u32 *)(ip + 1)) << 8 | p->protocol);
-	}
-	p->hash = hash_end(hash);
-	return PACKET_OK;
+	return hash_end(hash);
 }
 
 #endif /* BPF_PACKET_H */
