@@ -16,8 +16,10 @@
 	  "Show running system information\n" DPE_STR \
 	  "What runs, and how full the tables are\n" DPE_JSON_STR) \
 	X(show_dplane_ebpf_route, \
-	  "show dplane ebpf route <A.B.C.D|A.B.C.D/M|X:X::X:X|X:X::X:X/M> [json]", \
+	  "show dplane ebpf route [vrf NAME] <A.B.C.D|A.B.C.D/M|X:X::X:X|X:X::X:X/M> [json]", \
 	  "Show running system information\n" DPE_STR "What the program's tables say\n" \
+	  "In the table of a VRF\n" \
+	  "Name of the VRF\n" \
 	  "IPv4 address: its longest matching prefix\n" \
 	  "IPv4 prefix\n" \
 	  "IPv6 address: its longest matching prefix\n" \

@@ -5,15 +5,26 @@
 #include "dplane_ebpf/module.h"
 #include "dplane_ebpf/northbound/commands.h"
 
-static bool wants_json(int argc, struct cmd_token *argv[])
-{
-	return argc > 0 && strcmp(argv[argc - 1]->text, "json") == 0;
-}
+/* What stands behind the command's four words. */
+struct request {
+	const char *arg; /* NULL: nothing */
+	const char *vrf; /* NULL: the default one */
+	bool json;
+};
 
-/* What was given after the command's four words, if anything was. */
-static const char *argument(int argc, struct cmd_token *argv[])
+static struct request read_request(int argc, struct cmd_token *argv[])
 {
-	return argc > 4 && strcmp(argv[4]->text, "json") != 0 ? argv[4]->arg : NULL;
+	struct request request = {0};
+
+	for (int i = 4; i < argc; i++) {
+		if (strcmp(argv[i]->text, "json") == 0)
+			request.json = true;
+		else if (strcmp(argv[i]->text, "vrf") == 0 && i + 1 < argc)
+			request.vrf = argv[++i]->arg;
+		else
+			request.arg = argv[i]->arg;
+	}
+	return request;
 }
 
 static int not_running(struct vty *vty, bool json)
@@ -29,40 +40,47 @@ static int not_running(struct vty *vty, bool json)
 	return CMD_WARNING;
 }
 
-static int run_show_dplane_ebpf_summary(struct vty *vty, const char *arg, bool json)
+static int run_show_dplane_ebpf_summary(struct vty *vty, const struct request *request)
 {
-	return show_summary(vty, json);
+	return show_summary(vty, request->json);
 }
 
-static int run_show_dplane_ebpf_route(struct vty *vty, const char *arg, bool json)
+static int run_show_dplane_ebpf_route(struct vty *vty, const struct request *request)
 {
-	return module_running() ? show_route(vty, arg, json) : not_running(vty, json);
+	return module_running() ? show_route(vty, request->vrf, request->arg, request->json)
+				: not_running(vty, request->json);
 }
 
-static int run_show_dplane_ebpf_nexthop(struct vty *vty, const char *arg, bool json)
+static int run_show_dplane_ebpf_nexthop(struct vty *vty, const struct request *request)
 {
-	return module_running() ? show_nexthop(vty, arg, json) : not_running(vty, json);
+	return module_running() ? show_nexthop(vty, request->arg, request->json)
+				: not_running(vty, request->json);
 }
 
-static int run_show_dplane_ebpf_group(struct vty *vty, const char *arg, bool json)
+static int run_show_dplane_ebpf_group(struct vty *vty, const struct request *request)
 {
-	return module_running() ? show_group(vty, arg, json) : not_running(vty, json);
+	return module_running() ? show_group(vty, request->arg, request->json)
+				: not_running(vty, request->json);
 }
 
-static int run_show_dplane_ebpf_interface(struct vty *vty, const char *arg, bool json)
+static int run_show_dplane_ebpf_interface(struct vty *vty, const struct request *request)
 {
-	return module_running() ? show_interface(vty, json) : not_running(vty, json);
+	return module_running() ? show_interface(vty, request->json)
+				: not_running(vty, request->json);
 }
 
-static int run_show_dplane_ebpf_counters(struct vty *vty, const char *arg, bool json)
+static int run_show_dplane_ebpf_counters(struct vty *vty, const struct request *request)
 {
-	return module_running() ? show_counters(vty, json) : not_running(vty, json);
+	return module_running() ? show_counters(vty, request->json)
+				: not_running(vty, request->json);
 }
 
 #define X(name, string, help) \
 	DEFUN(name, name##_cmd, string, help) \
 	{ \
-		return run_##name(vty, argument(argc, argv), wants_json(argc, argv)); \
+		const struct request request = read_request(argc, argv); \
+\
+		return run_##name(vty, &request); \
 	}
 DPE_COMMANDS(X)
 #undef X

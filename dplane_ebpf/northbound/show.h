@@ -13,7 +13,7 @@ void show_init(void);
 /* ---- between the files of northbound/ ---- */
 
 /* One function a command; json says whether the last word was "json". They run only while the module does. */
-int show_route(struct vty *vty, const char *text, bool json);
+int show_route(struct vty *vty, const char *vrf, const char *text, bool json);
 int show_nexthop(struct vty *vty, const char *number, bool json);
 int show_group(struct vty *vty, const char *number, bool json);
 int show_interface(struct vty *vty, bool json);

@@ -26,6 +26,24 @@ static bool parse(const char *text, struct fib_prefix *query)
 	return true;
 }
 
+/* The FIB's table of a VRF, by the name of its device. */
+static bool vrf_table(const char *vrf, uint16_t *table)
+{
+	struct show_names names;
+	bool found = !vrf || strcmp(vrf, VRF_DEFAULT_NAME) == 0;
+
+	*table = 0;
+	if (found)
+		return true;
+	show_names_read(&names);
+	for (size_t i = 0; i < names.n && !found; i++) {
+		if (strcmp(names.list[i].name, vrf) == 0 && names.list[i].table != RT_TABLE_MAIN)
+			found = fib_table_open(module.fib, names.list[i].table, table) == 0;
+	}
+	show_names_free(&names);
+	return found;
+}
+
 static struct answer ask(const struct fib_prefix *query, bool address)
 {
 	struct answer answer = {.address = address};
@@ -34,7 +52,7 @@ static struct answer ask(const struct fib_prefix *query, bool address)
 	answer.found = group && (address || answer.prefix.len == query->len);
 	answer.group = group;
 	if (address)
-		answer.group = fib_lookup(module.fib, 0, query->family, query->addr);
+		answer.group = fib_lookup(module.fib, query->table, query->family, query->addr);
 	return answer;
 }
 
@@ -102,13 +120,17 @@ static int json_text(struct vty *vty, const struct answer *answer, const char *a
 	return vty_json(vty, object);
 }
 
-int show_route(struct vty *vty, const char *asked, bool json)
+int show_route(struct vty *vty, const char *vrf, const char *asked, bool json)
 {
 	struct fib_prefix query;
 	struct answer answer;
 
 	if (!parse(asked, &query)) {
 		vty_out(vty, "%% Malformed address or prefix: %s\n", asked ? asked : "");
+		return CMD_WARNING;
+	}
+	if (!vrf_table(vrf, &query.table)) {
+		vty_out(vty, "%% No VRF with a table of its own is named %s\n", vrf);
 		return CMD_WARNING;
 	}
 	answer = ask(&query, strchr(asked, '/') == NULL);

@@ -11,7 +11,7 @@ from network import HOSTS
 from traffic import datagrams
 
 COMMANDS = ("summary", "nexthop", "group", "interface", "counters", "route 10.0.2.0/24",
-            "route 10.0.2.2", "route 2001:db8:2::/64", "route 2001:db8:2::2")
+            "route 10.0.2.2", "route vrf default 10.0.2.2", "route 2001:db8:2::/64", "route 2001:db8:2::2")
 
 
 @pytest.fixture
@@ -57,3 +57,7 @@ def test_counters_count(net, need_module):
     before = net.r1.counters()["forwarded"]
     datagrams(net.h1, net.h2, HOSTS["h2"][0], count=100)
     assert net.r1.counters()["forwarded"] - before >= 99
+
+
+def test_unknown_vrf(net, need_module):
+    assert "No VRF" in net.r1.ask("show dplane ebpf route vrf blue 10.0.2.2")
