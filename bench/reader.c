@@ -14,12 +14,13 @@
 #include "bench/reader.h"
 #include "bench/reader.skel.h"
 
-#define CPU 1
+#define CPU 0
 /* Every so many prefixes one moves. */
 #define MOVES 3
 
 struct reader {
 	struct reader_bpf *bpf;
+	struct reader_list *list;
 	uint32_t *moving;
 	size_t n_moving;
 	pthread_t thread;
@@ -60,8 +61,9 @@ static bool owner_of(struct bench_router *router, const struct bench_table *tabl
 static void fill(struct reader *reader, struct bench_router *router,
 		 const struct bench_table *table)
 {
-	struct reader_list *list = mmap(NULL, sizeof(*list), PROT_READ | PROT_WRITE, MAP_SHARED,
-					bpf_map__fd(reader->bpf->maps.reader_list), 0);
+	struct reader_list *list = reader->list =
+		mmap(NULL, sizeof(*list), PROT_READ | PROT_WRITE, MAP_SHARED,
+		     bpf_map__fd(reader->bpf->maps.reader_list), 0);
 	uint8_t addr[1024][16];
 	uint64_t seed = 11;
 	size_t n = 0, index;
@@ -78,7 +80,6 @@ static void fill(struct reader *reader, struct bench_router *router,
 				(uint16_t)router->group[bench_group(&table->list[index])];
 		}
 	}
-	munmap(list, sizeof(*list));
 }
 
 struct reader *reader_new(struct bench_router *router, const struct bench_table *table)
@@ -106,9 +107,15 @@ struct reader *reader_new(struct bench_router *router, const struct bench_table 
 
 void reader_free(struct reader *reader)
 {
+	munmap(reader->list, sizeof(*reader->list));
 	reader_bpf__destroy(reader->bpf);
 	free(reader->moving);
 	free(reader);
+}
+
+const uint32_t *reader_addresses(const struct reader *reader)
+{
+	return reader->list->addr;
 }
 
 const uint32_t *reader_moving(const struct reader *reader, size_t *n)

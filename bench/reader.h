@@ -30,10 +30,12 @@ struct reader_result {
  */
 struct reader *reader_new(struct bench_router *router, const struct bench_table *table);
 void reader_free(struct reader *reader);
+/* READER_LIST of them, in host byte order. */
+const uint32_t *reader_addresses(const struct reader *reader);
 /* Indices in the table. */
 const uint32_t *reader_moving(const struct reader *reader, size_t *n);
 
-/* Begins anew with all counts 0, in a thread of its own on CPU 1. */
+/* Begins anew with all counts 0, in a thread of its own on CPU 0. */
 void reader_start(struct reader *reader);
 uint64_t reader_lookups(const struct reader *reader);
 struct reader_result reader_stop(struct reader *reader);

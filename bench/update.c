@@ -12,6 +12,7 @@
 
 #include "bench/bench.h"
 #include "bench/reader.h"
+#include "bench/traffic.h"
 
 /* As many contexts as zebra gives a provider at a time. */
 #define BATCH 200
@@ -221,25 +222,15 @@ static void measure_churn(const struct bench_options *options, struct bench_rout
 
 /* ---- a reader meanwhile ---- */
 
-static void measure_reader(const struct bench_options *options, struct bench_router *router,
-			   const struct bench_table *table)
+/* Changes moving prefixes until done() says so; how many a second. */
+static double disturb(struct bench_router *router, const struct bench_table *table,
+		      const struct reader *reader, bool (*done)(const void *), const void *arg)
 {
-	uint64_t wanted = options->quick ? 20000000 : 110000000, updates = 0, began;
-	struct reader_result idle, busy;
-	struct reader *reader = reader_new(router, table);
+	uint64_t updates = 0, began = bench_now();
 	size_t n;
 	const uint32_t *moving = reader_moving(reader, &n);
 
-	bench_say("a reader beside no updates");
-	reader_start(reader);
-	while (reader_lookups(reader) < wanted / 4)
-		usleep(20000);
-	idle = reader_stop(reader);
-	bench_say("a reader beside updates: %zu prefixes change, %u addresses are asked for", n,
-		  READER_LIST);
-	reader_start(reader);
-	began = bench_now();
-	while (reader_lookups(reader) < wanted) {
+	while (updates % 64 || !done(arg)) {
 		const struct bench_prefix *p = &table->list[moving[bench_random(&seed) % n]];
 
 		if (bench_random(&seed) % 2)
@@ -251,14 +242,78 @@ static void measure_reader(const struct bench_options *options, struct bench_rou
 		if (++updates % 200000 == 0)
 			fib_compact(router->fib, true);
 	}
+	return (double)updates * 1e9 / (double)(bench_now() - began);
+}
+
+static uint64_t wanted;
+
+static bool reader_done(const void *arg)
+{
+	return reader_lookups(arg) >= wanted;
+}
+
+static bool traffic_done(const void *arg)
+{
+	return traffic_sent(arg) >= wanted;
+}
+
+static void measure_lookups(const struct bench_options *options, struct bench_router *router,
+			    const struct bench_table *table, struct reader *reader)
+{
+	struct reader_result idle, busy;
+	double per_s;
+
+	wanted = options->quick ? 20000000 : 100000000;
+	bench_say("lookups beside no updates");
+	reader_start(reader);
+	while (reader_lookups(reader) < wanted / 4)
+		usleep(20000);
+	idle = reader_stop(reader);
+	bench_say("lookups beside updates");
+	reader_start(reader);
+	per_s = disturb(router, table, reader, reader_done, reader);
 	busy = reader_stop(reader);
-	bench_figure("update.reader_lookups", (double)(busy.lookups + idle.lookups));
+	bench_figure("update.reader_lookups", (double)busy.lookups);
 	bench_figure("update.reader_wrong", (double)(busy.wrong + idle.wrong));
-	bench_figure("update.reader_slower", (double)idle.per_s / (double)busy.per_s);
-	bench_figure("update.beside_reader.per_s",
-		     (double)updates * 1e9 / (double)(bench_now() - began));
-	reader_free(reader);
+	bench_figure("update.reader_slower", idle.per_s / busy.per_s);
+	bench_figure("update.beside_lookups.per_s", per_s);
+}
+
+static void measure_packets(const struct bench_options *options, struct bench_router *router,
+			    const struct bench_table *table, const struct reader *reader)
+{
+	const uint32_t *addr = reader_addresses(reader);
+	struct traffic_result idle, busy;
+	struct traffic *traffic;
+	double per_s;
+
+	wanted = options->quick ? 4000000 : 20000000;
+	bench_say("packets beside no updates");
+	traffic = traffic_start(&network, router, addr, READER_LIST);
+	while (traffic_sent(traffic) < wanted / 4)
+		usleep(20000);
+	idle = traffic_stop(traffic);
+	bench_say("packets beside updates");
+	traffic = traffic_start(&network, router, addr, READER_LIST);
+	per_s = disturb(router, table, reader, traffic_done, traffic);
+	busy = traffic_stop(traffic);
+	bench_figure("update.packets_sent", (double)busy.sent);
+	bench_figure("update.packets_lost", (double)(busy.lost + idle.lost));
+	bench_figure("update.packets_mpps", busy.per_s / 1e6);
+	bench_figure("update.packets_slower", idle.per_s / busy.per_s);
+	bench_figure("update.beside_packets.per_s", per_s);
+}
+
+static void measure_reader(const struct bench_options *options, struct bench_router *router,
+			   const struct bench_table *table)
+{
+	struct reader *reader = reader_new(router, table);
+
+	measure_lookups(options, router, table, reader);
 	restore(router, table);
+	measure_packets(options, router, table, reader);
+	restore(router, table);
+	reader_free(reader);
 }
 
 /* ---- compaction ---- */
@@ -306,7 +361,8 @@ int main(int argc, char **argv)
 	bench_table_read(&v4, options.tables, AF_INET, 0);
 	bench_table_read(&v6, options.tables, AF_INET6, 0);
 	bench_network(&network);
-	bench_pin(0);
+	/* readers are on CPU 0 */
+	bench_pin(1);
 	measure_loads(&options, &v4, &v6);
 	router = router_new();
 	load_batches(&router, &v4);
