@@ -79,6 +79,7 @@ static int members_make(struct fib *fib, uint32_t id, const struct fib_member *m
 {
 	struct fib_group_member *member;
 	uint32_t count = 0;
+	int err = 0;
 
 	*made = NULL;
 	*n_made = 0;
@@ -93,8 +94,8 @@ static int members_make(struct fib *fib, uint32_t id, const struct fib_member *m
 		struct fib_nexthop_entry *entry = &fib->nexthop[nexthop];
 
 		if (!nexthop) {
-			members_free(fib, member, count);
-			return -ENOSPC;
+			err = -ENOSPC;
+			break;
 		}
 		if (entry->mark) {
 			uint64_t sum = (uint64_t)member[entry->mark - 1].weight + weight;
@@ -114,6 +115,10 @@ static int members_make(struct fib *fib, uint32_t id, const struct fib_member *m
 	}
 	for (uint32_t i = 0; i < count; i++)
 		fib->nexthop[member[i].nexthop].mark = 0;
+	if (err) {
+		members_free(fib, member, count);
+		return err;
+	}
 	*made = member;
 	*n_made = count;
 	return 0;
@@ -172,7 +177,7 @@ int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *mem
 		}
 		if (!err)
 			*group = id;
-		else if (err == -ENOSPC)
+		else if (err == -ENOSPC && !*group)
 			*group = FIB_GROUP_OVERFLOW;
 	}
 	if (err == -ENOSPC) {

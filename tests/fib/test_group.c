@@ -299,6 +299,36 @@ START_TEST(no_members_and_no_room)
 }
 END_TEST
 
+START_TEST(no_nexthop_number_for_all_members)
+{
+	struct fib_member members[300];
+	uint32_t kept, changed = 0, refused = 0, fresh = 0;
+	uint16_t slots[64];
+
+	fixture_close();
+	fixture_open(&geometry_tiny);
+	for (uint32_t i = 0; i < 300; i++)
+		members[i] = member_of(i, 1);
+	kept = group_one(7);
+	ck_assert_int_eq(fib_group_set(fib, &changed, members, 2), 0);
+	ck_assert_int_eq(fib_group_set(fib, &refused, members, 300), 0);
+	ck_assert_uint_eq(refused, FIB_GROUP_OVERFLOW);
+	reclaim();
+	/* a next hop that others hold is nobody's second mention afterwards */
+	ck_assert_int_eq(fib_group_set(fib, &fresh, members + 6, 2), 0);
+	ck_assert_uint_eq(slots_read(fresh, slots), 64);
+	ck_assert_uint_eq(count(slots, 64, nexthop_of(7)), 32);
+	/* who has an id keeps it, and its packets go to the kernel */
+	refused = changed;
+	ck_assert_int_eq(fib_group_set(fib, &refused, members, 300), 0);
+	ck_assert_uint_eq(refused, changed);
+	ck_assert_uint_eq(memory.group[changed], 0);
+	ck_assert_int_eq(fib_group_drop(fib, changed), 0);
+	ck_assert_int_eq(fib_group_drop(fib, fresh), 0);
+	ck_assert_int_eq(fib_group_drop(fib, kept), 0);
+}
+END_TEST
+
 static uint32_t watched[4096];
 
 static void watcher(void *arg, uint32_t nexthop, const struct fib_nexthop_key *key, bool added)
@@ -335,6 +365,7 @@ TCase *group_case(void)
 	tcase_add_test(tc, ids_live_as_long_as_routes);
 	tcase_add_test(tc, adjacency_words);
 	tcase_add_test(tc, no_members_and_no_room);
+	tcase_add_test(tc, no_nexthop_number_for_all_members);
 	tcase_add_test(tc, watcher_is_told);
 	return tc;
 }
