@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A route of every kind, in the main table and in a VRF's, in both families. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/bpf/fixture.h"
+#include "tests/fib/reference.h"
+#include "tests/fuzz/packet.h"
+
+#define WAYS_MAX 32u
+#define NEIGHBOURS 4u
+
+struct ingress ingress[INGRESSES];
+
+static struct ways ways[WAYS_MAX];
+static unsigned int n_ways;
+static struct reference *routes[2];
+static uint16_t vrf;
+static struct fib_neigh_key neighbour[NEIGHBOURS];
+static unsigned int n_neighbours;
+
+/* Address and length; what the tests' fixture has for this works within a test of Check only. */
+static struct fib_prefix parse(const char *text)
+{
+	struct fib_prefix prefix = {.family = strchr(text, ':') ? AF_INET6 : AF_INET};
+	char addr[64];
+	unsigned int len;
+
+	must(sscanf(text, "%63[^/]/%u", addr, &len) == 2 &&
+		     inet_pton(prefix.family, addr, prefix.addr) == 1,
+	     "%s", text);
+	prefix.len = (uint8_t)len;
+	return prefix;
+}
+
+static void watcher(void *arg, uint32_t nexthop, const struct fib_nexthop_key *key, bool added)
+{
+	*(uint32_t *)arg = nexthop;
+}
+
+static struct way way_of(uint32_t ifindex, const char *gate, uint8_t action, uint16_t mtu)
+{
+	static uint8_t number;
+	struct way way = {
+		.key.ifindex = ifindex,
+		.adjacency = {.action = action, .mtu = mtu},
+	};
+
+	if (*gate) {
+		way.key.family = strchr(gate, ':') ? AF_INET6 : AF_INET;
+		must(inet_pton(way.key.family, gate, way.key.gate) == 1, "%s", gate);
+	}
+	number++;
+	memcpy(way.adjacency.dst, (uint8_t[6]){2, number, 0x11, 0x22, 0x33, 0x44}, 6);
+	memcpy(way.adjacency.src, (uint8_t[6]){6, number, 0x55, 0x66, 0x77, 0x88}, 6);
+	return way;
+}
+
+/* A group of these next hops; n 0: none. */
+static uint32_t group_of(const struct way *way, unsigned int n)
+{
+	struct ways *new = &ways[n_ways];
+	struct fib_member members[3] = {0};
+
+	must(n_ways < WAYS_MAX, "%u groups", n_ways);
+	for (unsigned int i = 0; i < n; i++) {
+		/* member by member, so that the watcher is told of one new next hop each time */
+		members[i] = (struct fib_member){.nexthop = way[i].key, .weight = i + 1};
+		new->way[i] = way[i];
+		fib_nexthop_watch(bed.fib, watcher, &new->way[i].nexthop);
+		must(!fib_group_set(bed.fib, &new->group, members, i + 1), "group %u", n_ways);
+		fib_nexthop_watch(bed.fib, NULL, NULL);
+		must(!fib_nexthop_resolve(bed.fib, new->way[i].nexthop, &way[i].key,
+					  &way[i].adjacency),
+		     "next hop %u", i);
+	}
+	if (!n)
+		must(!fib_group_set(bed.fib, &new->group, NULL, 0), "group %u", n_ways);
+	new->n = n;
+	n_ways++;
+	return new->group;
+}
+
+static uint32_t group_one(struct way way)
+{
+	return group_of(&way, 1);
+}
+
+/* The same in 10.N.0.0/16 and 2001:db8:N::/48, and one address in them. */
+static void route_both(unsigned int table, unsigned int n, uint32_t group)
+{
+	char text[2][64];
+
+	snprintf(text[0], sizeof(text[0]), "10.%u.0.0/16", n);
+	snprintf(text[1], sizeof(text[1]), "2001:db8:%x::/48", n);
+	for (int i = 0; i < 2; i++) {
+		struct fib_prefix prefix = parse(text[i]);
+
+		prefix.table = table ? vrf : 0;
+		must(!fib_route_set(bed.fib, &prefix, group), "%s", text[i]);
+		reference_set(routes[table], &prefix, group);
+	}
+}
+
+static void local(unsigned int table, const char *text)
+{
+	struct fib_prefix prefix = parse(text);
+
+	must(!fib_local_add(bed.fib, table ? vrf : 0, prefix.family, prefix.addr), "%s", text);
+	reference_set(routes[table], &prefix, FIB_GROUP_LOCAL);
+}
+
+static void neighbour_add(uint32_t ifindex, const char *text)
+{
+	struct fib_prefix prefix = parse(text);
+	struct fib_neigh_key *key = &neighbour[n_neighbours++];
+
+	key->ifindex = ifindex;
+	key->family = prefix.family;
+	memcpy(key->addr, prefix.addr, sizeof(key->addr));
+	must(!datapath_neighbour_set(bed.datapath, key), "%s", text);
+	program_neighbour(key);
+}
+
+static void routes_make(unsigned int table)
+{
+	uint32_t rewrite =
+		group_one(way_of(bed.out, table ? "10.0.1.1" : "10.0.0.1", FIB_NH_REWRITE, 1500));
+	const struct way several[3] = {
+		way_of(bed.out, table ? "fe80::11" : "fe80::1", FIB_NH_REWRITE, 1500),
+		way_of(bed.out, table ? "fe80::12" : "fe80::2", FIB_NH_REWRITE, 1500),
+		way_of(bed.out_peer, table ? "fe80::13" : "fe80::3", FIB_NH_REWRITE, 1500),
+	};
+
+	route_both(table, 0, rewrite);
+	route_both(table, 1, group_of(several, 3));
+	route_both(table, 6, FIB_GROUP_BLACKHOLE);
+	local(table, "10.0.0.7/32");
+	local(table, "2001:db8::7/128");
+	if (table)
+		return;
+	route_both(table, 2, group_one(way_of(bed.out, "", FIB_NH_CONNECTED, 1500)));
+	route_both(table, 3, group_one(way_of(bed.out, "10.0.0.3", FIB_NH_RESOLVE, 1500)));
+	route_both(table, 4, group_one(way_of(bed.out, "fe80::4", FIB_NH_RESOLVE, 1500)));
+	route_both(table, 5, group_one(way_of(bed.out_peer, "10.0.0.5", FIB_NH_REWRITE, 100)));
+	route_both(table, 7, FIB_GROUP_REJECT);
+	route_both(table, 8, FIB_GROUP_UNSUPPORTED);
+	route_both(table, 9, FIB_GROUP_OVERFLOW);
+	route_both(table, 10, group_of(NULL, 0));
+	route_both(table, 11, group_one(way_of(bed.out, "10.0.0.11", FIB_NH_KERNEL, 1500)));
+	route_both(table, 12, FIB_GROUP_NO_ROUTE);
+	neighbour_add(bed.out, "10.2.0.1/32");
+	neighbour_add(bed.out, "10.2.1.0/32");
+	neighbour_add(bed.out, "2001:db8:2::1/128");
+}
+
+void tables_open(void)
+{
+	struct datapath_config config = {.geometry = small_geometry};
+	struct fib_memory memory;
+	char error[512] = "";
+
+	bed_make_network();
+	bed.datapath = datapath_open(&config, error, sizeof(error));
+	must(bed.datapath, "%s", error);
+	datapath_memory(bed.datapath, &memory);
+	bed.fib = fib_new(&memory, datapath_geometry(bed.datapath));
+	must(bed.fib, "no FIB");
+	must(!fib_table_open(bed.fib, 1000, &vrf), "no table");
+	for (unsigned int table = 0; table < 2; table++) {
+		routes[table] = reference_new();
+		routes_make(table);
+	}
+	ingress[0] = (struct ingress){.ifindex = bed.in, .v4 = true, .v6 = true};
+	ingress[1] = (struct ingress){.ifindex = bed.out, .v4 = true};
+	ingress[2] = (struct ingress){.ifindex = bed.in_peer, .table = vrf, .v4 = true, .v6 = true};
+	ingress[3] = (struct ingress){.ifindex = bed.out_peer};
+	memcpy(ingress[0].mac, bed.in_mac, 6);
+	memcpy(ingress[1].mac, bed.out_mac, 6);
+	memcpy(ingress[2].mac, bed.in_peer_mac, 6);
+	memcpy(ingress[3].mac, bed.out_peer_mac, 6);
+	for (unsigned int i = 0; i < INGRESSES; i++)
+		must(!datapath_interface_set(bed.datapath, ingress[i].ifindex, ingress[i].table,
+					     ingress[i].v4, ingress[i].v6),
+		     "interface %u", i);
+}
+
+uint32_t tables_lookup(uint16_t table, uint8_t family, const uint8_t *addr)
+{
+	struct fib_prefix found;
+
+	return reference_lookup(routes[table != 0], family, addr, family == AF_INET ? 32 : 128,
+				&found);
+}
+
+const struct ways *tables_ways(uint32_t group)
+{
+	for (unsigned int i = 0; i < n_ways; i++) {
+		if (ways[i].group == group && ways[i].n)
+			return &ways[i];
+	}
+	return NULL;
+}
+
+const struct way *tables_way(uint32_t nexthop)
+{
+	for (unsigned int i = 0; i < n_ways; i++) {
+		for (unsigned int k = 0; k < ways[i].n; k++) {
+			if (ways[i].way[k].nexthop == nexthop)
+				return &ways[i].way[k];
+		}
+	}
+	return NULL;
+}
+
+uint32_t tables_nexthops(void)
+{
+	uint32_t end = 0;
+
+	for (uint32_t n = fib_nexthop_next(bed.fib, 0); n; n = fib_nexthop_next(bed.fib, n + 1))
+		end = n + 1;
+	return end;
+}
+
+bool tables_neighbour(uint32_t ifindex, uint8_t family, const uint8_t *addr)
+{
+	for (unsigned int i = 0; i < n_neighbours; i++) {
+		if (neighbour[i].ifindex == ifindex && neighbour[i].family == family &&
+		    !memcmp(neighbour[i].addr, addr, family == AF_INET ? 4 : 16))
+			return true;
+	}
+	return false;
+}
