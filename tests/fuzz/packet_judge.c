@@ -269,12 +269,13 @@ void judge(const struct packet_in *in, const struct packet_out *out)
 	must(out->len == in->len, "%zu bytes, not %zu", out->len, in->len);
 	if (!why && !parse(in, &l3))
 		why = WHY(KERNEL_MALFORMED);
-	if (!why)
-		why = why_header(&l3);
 	if (!why) {
 		uint32_t group = tables_lookup(in->from->table, l3.family, l3.dst);
 
-		why = why_group(group);
+		/* whatever the routes say: broadcast, multicast and link-local may be for the kernel itself */
+		why = why_header(&l3);
+		if (group != FIB_GROUP_BLACKHOLE || !martian(l3.family, l3.dst))
+			why |= why_group(group);
 		ways = tables_ways(group);
 	}
 	if (!why && out->nexthop == NEXTHOP_NONE) {
@@ -292,7 +293,8 @@ void judge(const struct packet_in *in, const struct packet_out *out)
 	if (why) {
 		must(counted & why, "counter %d, reasons %llx", out->counter,
 		     (unsigned long long)why);
-		must(out->action == (why & WHY(DROP_BLACKHOLE) ? TC_ACT_SHOT : TC_ACT_UNSPEC),
+		must(out->action ==
+			     (out->counter == FIB_CNT_DROP_BLACKHOLE ? TC_ACT_SHOT : TC_ACT_UNSPEC),
 		     "action %d", out->action);
 		must(!memcmp(in->data, out->data, in->len), "changed, and not forwarded");
 		must(out->nexthop == NEXTHOP_NONE && !out->effects.redirects &&

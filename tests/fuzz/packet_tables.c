@@ -87,20 +87,24 @@ static uint32_t group_one(struct way way)
 	return group_of(&way, 1);
 }
 
-/* The same in 10.N.0.0/16 and 2001:db8:N::/48, and one address in them. */
+static void route_add(unsigned int table, const char *text, uint32_t group)
+{
+	struct fib_prefix prefix = parse(text);
+
+	prefix.table = table ? vrf : 0;
+	must(!fib_route_set(bed.fib, &prefix, group), "%s", text);
+	reference_set(routes[table], &prefix, group);
+}
+
+/* The same in 10.N.0.0/16 and 2001:db8:N::/48. */
 static void route_both(unsigned int table, unsigned int n, uint32_t group)
 {
-	char text[2][64];
+	char text[64];
 
-	snprintf(text[0], sizeof(text[0]), "10.%u.0.0/16", n);
-	snprintf(text[1], sizeof(text[1]), "2001:db8:%x::/48", n);
-	for (int i = 0; i < 2; i++) {
-		struct fib_prefix prefix = parse(text[i]);
-
-		prefix.table = table ? vrf : 0;
-		must(!fib_route_set(bed.fib, &prefix, group), "%s", text[i]);
-		reference_set(routes[table], &prefix, group);
-	}
+	snprintf(text, sizeof(text), "10.%u.0.0/16", n);
+	route_add(table, text, group);
+	snprintf(text, sizeof(text), "2001:db8:%x::/48", n);
+	route_add(table, text, group);
 }
 
 static void local(unsigned int table, const char *text)
@@ -138,8 +142,11 @@ static void routes_make(unsigned int table)
 	route_both(table, 6, FIB_GROUP_BLACKHOLE);
 	local(table, "10.0.0.7/32");
 	local(table, "2001:db8::7/128");
-	if (table)
+	if (table) {
+		route_add(table, "0.0.0.0/0", FIB_GROUP_BLACKHOLE);
+		route_add(table, "::/0", FIB_GROUP_BLACKHOLE);
 		return;
+	}
 	route_both(table, 2, group_one(way_of(bed.out, "", FIB_NH_CONNECTED, 1500)));
 	route_both(table, 3, group_one(way_of(bed.out, "10.0.0.3", FIB_NH_RESOLVE, 1500)));
 	route_both(table, 4, group_one(way_of(bed.out, "fe80::4", FIB_NH_RESOLVE, 1500)));

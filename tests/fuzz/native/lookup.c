@@ -31,16 +31,21 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 				     : NULL;
 }
 
-#define BOUND(name, size) (*(__u64 *)(bounds_memory + offsetof(typeof(bounds), name)) = (size)-1)
-
 void reader_open(const struct fib_memory *memory, const struct fib_geometry *geometry)
 {
+	struct {
+		typeof(bounds.node) node, v4_low, group, slot, nexthop, cpu, nexthop_counter;
+	} from = {
+		.node = 2ull * geometry->node_bytes - 1,
+		.v4_low = (__u64)geometry->v4_low_blocks * FIB4_LOW_SIZE - 1,
+		.group = geometry->groups - 1,
+		.slot = geometry->slots - 1,
+		.nexthop = geometry->nexthops - 1,
+	};
+
+	_Static_assert(sizeof(from) == sizeof(bounds), "the program's constants");
 	tables = *memory;
-	BOUND(node, 2ull * geometry->node_bytes);
-	BOUND(v4_low, (__u64)geometry->v4_low_blocks * FIB4_LOW_SIZE);
-	BOUND(group, geometry->groups);
-	BOUND(slot, geometry->slots);
-	BOUND(nexthop, geometry->nexthops);
+	bounds_fill(&from);
 }
 
 uint32_t reader_lookup(const struct fib_prefix *addr, void (*pause)(void))
@@ -64,16 +69,18 @@ uint32_t reader_lookup(const struct fib_prefix *addr, void (*pause)(void))
 	return group;
 }
 
-uint32_t reader_nexthop(uint32_t group, uint32_t hash, void (*pause)(void))
+uint32_t reader_nexthop(uint32_t group, uint32_t flow, void (*pause)(void))
 {
 	const __u64 *groups = array_of(&fib_group);
+	const struct iphdr ip = {.saddr = flow};
+	const struct packet p = {0};
 	__u64 desc;
 	__u32 number = 0;
 
 	pause_here = pause;
 	desc = READ_ONCE(groups[MASK(group, bounds.group)]);
 	if (desc & FIB_DESC_VALID)
-		group_nexthop(desc, hash, &number);
+		group_nexthop(&p, desc, &ip, false, &number);
 	pause_here = NULL;
 	return number;
 }

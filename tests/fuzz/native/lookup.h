@@ -12,7 +12,7 @@ void reader_open(const struct fib_memory *memory, const struct fib_geometry *geo
 
 /* pause() is called before each word that is read. The length of addr does not count. */
 uint32_t reader_lookup(const struct fib_prefix *addr, void (*pause)(void));
-/* The group's next hop for a hash; 0: the group sends to the kernel. */
-uint32_t reader_nexthop(uint32_t group, uint32_t hash, void (*pause)(void));
+/* The group's next hop for a flow; 0: the group sends to the kernel. */
+uint32_t reader_nexthop(uint32_t group, uint32_t flow, void (*pause)(void));
 
 #endif /* TESTS_FUZZ_NATIVE_LOOKUP_H */

@@ -6,16 +6,28 @@
 #ifndef TESTS_FUZZ_NATIVE_NATIVE_H
 #define TESTS_FUZZ_NATIVE_NATIVE_H
 
-/* Read-only in the object that libbpf loads; here they are set before the first run. */
-#define bounds bounds_of_the_object
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "bpf/maps.h"
-#undef bounds
-static unsigned char bounds_memory[sizeof(bounds_of_the_object)]
-	__attribute__((aligned(__alignof__(bounds_of_the_object))));
-#define bounds (*(typeof(bounds_of_the_object) *)bounds_memory)
 
 /* Its instruction is BPF's. */
 #undef MASK
 #define MASK(index, mask) ((__u64)(index) & (mask))
+
+/* The program's constants, which libbpf fills in before it loads the object; here, too, they are read-only. */
+static inline void bounds_fill(const void *from)
+{
+	unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE);
+	unsigned long at = (unsigned long)&bounds, first = at & -page;
+
+	/* the compiler may leave out what is written to a constant: it must not know */
+	asm volatile("" : "+r"(at));
+	if (mprotect((void *)first, at + sizeof(bounds) - first, PROT_READ | PROT_WRITE))
+		abort();
+	memcpy((void *)at, from, sizeof(bounds));
+}
 
 #endif /* TESTS_FUZZ_NATIVE_NATIVE_H */

@@ -60,9 +60,9 @@ bool program_map_missing(const char **name)
 
 void program_bounds(const void *from, size_t size)
 {
-	if (size != sizeof(bounds_memory))
+	if (size != sizeof(bounds))
 		abort();
-	memcpy(bounds_memory, from, size);
+	bounds_fill(from);
 }
 
 void program_neighbour(const struct fib_neigh_key *key)
