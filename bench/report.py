@@ -20,6 +20,7 @@ WANTED = (
     ("update.churn.p99_us", AT_MOST, 3),
     ("update.reader_wrong", AT_MOST, 0),
     (LOOKUPS_BESIDE_UPDATES, AT_LEAST, 1e8),
+    ("update.packets_lost", AT_MOST, 0),
     ("converge.ratio", AT_MOST, 1.05),
     ("memory.v4.mib", AT_MOST, 8),
     ("memory.v6.mib", AT_MOST, 14),
