@@ -186,7 +186,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	enum fib_counter verdict;
 	__u64 desc, dst, src;
 
-	if (group < FIB_GROUP_FIRST)
+	if (group < FIB_GROUP_FIRST && group != FIB_GROUP_BLACKHOLE)
 		return group_verdict(group);
 	if (group >= FIB_MAX_GROUPS || !groups ||
 	    ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
@@ -195,6 +195,9 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	verdict = v6 ? packet_check6(ip) : packet_check4(ip);
 	if (verdict != PACKET_OK)
 		return to_kernel(verdict);
+	/* only now: a default one also covers link-local and broadcast, which may be the kernel's own */
+	if (group == FIB_GROUP_BLACKHOLE)
+		return group_verdict(group);
 	if (!(desc & FIB_DESC_VALID))
 		return to_kernel(FIB_CNT_KERNEL_OVERFLOW);
 	nexthop = group_nexthop(p, desc, ip, v6, &number);

@@ -252,6 +252,21 @@ START_TEST(protocols)
 }
 END_TEST
 
+/* Such addresses may be the kernel's own, whatever the routes say. */
+START_TEST(martians_in_a_blackhole)
+{
+	static const char *const addr[] = {"255.255.255.255", "127.0.0.1", "224.0.0.5"};
+
+	route("0.0.0.0/0", FIB_GROUP_BLACKHOLE);
+	FRAME4(&frame, .dst = "11.0.0.1");
+	expect("blackhole", &frame, FIB_CNT_DROP_BLACKHOLE, NO_NEXTHOP);
+	for (size_t i = 0; i < sizeof(addr) / sizeof(addr[0]); i++) {
+		FRAME4(&frame, .dst = addr[i]);
+		expect(addr[i], &frame, FIB_CNT_KERNEL_MARTIAN, NO_NEXTHOP);
+	}
+}
+END_TEST
+
 TCase *packet4_tests(void)
 {
 	TCase *tcase = tcase_create("packet4");
@@ -266,6 +281,7 @@ TCase *packet4_tests(void)
 	tcase_add_test(tcase, truncated);
 	tcase_add_test(tcase, version_and_header_length);
 	tcase_add_test(tcase, martians);
+	tcase_add_test(tcase, martians_in_a_blackhole);
 	tcase_add_test(tcase, other_macs);
 	tcase_add_test(tcase, ethertypes);
 	tcase_add_test(tcase, protocols);

@@ -189,6 +189,21 @@ START_TEST(said_to_be_ipv4)
 }
 END_TEST
 
+/* Such addresses may be the kernel's own, whatever the routes say. */
+START_TEST(martians_in_a_blackhole)
+{
+	static const char *const addr[] = {"fe80::1", "ff02::5", "::1"};
+
+	route("::/0", FIB_GROUP_BLACKHOLE);
+	FRAME6(&frame, .dst = "2001:db9::1");
+	expect("blackhole", &frame, FIB_CNT_DROP_BLACKHOLE, NO_NEXTHOP);
+	for (size_t i = 0; i < sizeof(addr) / sizeof(addr[0]); i++) {
+		FRAME6(&frame, .dst = addr[i]);
+		expect(addr[i], &frame, FIB_CNT_KERNEL_MARTIAN, NO_NEXTHOP);
+	}
+}
+END_TEST
+
 TCase *packet6_tests(void)
 {
 	TCase *tcase = tcase_create("packet6");
@@ -201,6 +216,7 @@ TCase *packet6_tests(void)
 	tcase_add_test(tcase, version);
 	tcase_add_test(tcase, traffic_class_and_label_stay);
 	tcase_add_test(tcase, martians);
+	tcase_add_test(tcase, martians_in_a_blackhole);
 	tcase_add_test(tcase, other_macs);
 	tcase_add_test(tcase, said_to_be_ipv4);
 	return tcase;
