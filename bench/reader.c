@@ -95,9 +95,10 @@ struct reader *reader_new(struct bench_router *router, const struct bench_table 
 	reader->bpf = reader_bpf__open();
 	if (!reader->bpf)
 		bench_fail(errno, "cannot open the reader's program");
-	reader->bpf->rodata->bounds.node = 2 * (uint64_t)datapath_geometry_full.node_bytes - 1;
+	reader->bpf->rodata->bounds.node =
+		2 * (uint64_t)datapath_geometry(router->datapath)->node_bytes - 1;
 	reader->bpf->rodata->bounds.v4_low =
-		(uint64_t)datapath_geometry_full.v4_low_blocks * FIB4_LOW_SIZE - 1;
+		(uint64_t)datapath_geometry(router->datapath)->v4_low_blocks * FIB4_LOW_SIZE - 1;
 	bench_router_share(router, reader->bpf->obj);
 	if (reader_bpf__load(reader->bpf))
 		bench_fail(errno, "cannot load the reader's program");

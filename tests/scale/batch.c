@@ -15,7 +15,6 @@
 #include "tests/scale/scale.h"
 
 #define SHOWN_MAX 20
-#define MAPS_MAX 64
 
 static struct batch_bpf *programs;
 static struct batch *batch;
@@ -26,34 +25,6 @@ static unsigned int shown;
 struct progress *batch_progress(void)
 {
 	return progress;
-}
-
-/*
- * The forwarding program's own maps and bounds: what is asked here is what it would find. Its constants are the
- * bounds alone, and so are ours.
- */
-static void share_map(uint32_t id)
-{
-	struct bpf_map_info info = {0};
-	uint32_t len = sizeof(info), zero = 0;
-	int fd = bpf_map_get_fd_by_id(id);
-	struct bpf_map *map;
-
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-		bench_fail(errno, "cannot open a map of the forwarding program");
-	if (strstr(info.name, ".rodata")) {
-		if (info.value_size != sizeof(*programs->rodata) ||
-		    bpf_map_lookup_elem(fd, &zero, programs->rodata))
-			bench_fail(errno, "cannot read the bounds of the forwarding program");
-	} else {
-		bpf_object__for_each_map(map, programs->obj)
-		{
-			if (!bpf_map__is_internal(map) && !strcmp(bpf_map__name(map), info.name) &&
-			    bpf_map__reuse_fd(map, fd))
-				bench_fail(errno, "cannot share map %s", info.name);
-		}
-	}
-	close(fd);
 }
 
 static void *map_memory(const struct bpf_map *map, size_t size)
@@ -79,18 +50,14 @@ static void know_groups(const struct bench_router *router)
 
 void batch_open(struct bench_router *router, const struct bench_network *network, uint16_t table)
 {
-	struct bpf_prog_info info = {0};
-	uint32_t ids[MAPS_MAX], len = sizeof(info);
+	const struct fib_geometry *geometry = datapath_geometry(router->datapath);
 
 	programs = batch_bpf__open();
 	if (!programs)
 		bench_fail(errno, "cannot open the program that asks");
-	info.map_ids = (uint64_t)(uintptr_t)ids;
-	info.nr_map_ids = MAPS_MAX;
-	if (bpf_obj_get_info_by_fd(datapath_program_fd(router->datapath), &info, &len))
-		bench_fail(errno, "cannot read the forwarding program's maps");
-	for (uint32_t i = 0; i < info.nr_map_ids; i++)
-		share_map(ids[i]);
+	programs->rodata->bounds.node = 2 * (uint64_t)geometry->node_bytes - 1;
+	programs->rodata->bounds.v4_low = (uint64_t)geometry->v4_low_blocks * FIB4_LOW_SIZE - 1;
+	bench_router_share(router, programs->obj);
 	if (batch_bpf__load(programs))
 		bench_fail(errno, "cannot load the program that asks");
 	batch = map_memory(programs->maps.batch, sizeof(*batch));
