@@ -103,7 +103,7 @@ static void *reclaimer(void *arg)
 			continue;
 		epoch = fib_reclaim_begin(fib);
 		was = atomic_load(&reading);
-		while (was % 2 && atomic_load(&reading) == was && !atomic_load(&stop))
+		while (was % 2 && atomic_load(&reading) == was)
 			;
 		fib_reclaim_end(fib, epoch);
 	}
