@@ -171,6 +171,8 @@ void fib_stats(struct fib *fib, struct fib_stats *stats)
 	stats->group_overflow = fib->group_overflow;
 	stats->nexthops = pool[FIB_POOL_NEXTHOP].used;
 	stats->nexthops_down = fib->nexthops_down;
+	stats->groups_protected = fib->groups_protected;
+	stats->failovers = fib->failovers;
 	stats->slots = pool[FIB_POOL_SLOT].used;
 	node_stats(fib, stats);
 	pool_stats(&pool[FIB_POOL_V4_LOW], FIB4_LOW_SIZE * sizeof(uint16_t), &stats->v4_low);

@@ -151,20 +151,26 @@ struct fib_nexthop_key {
 	uint8_t gate[16];
 };
 
+#define FIB_MAX_BACKUPS 4u
+
 struct fib_member {
 	struct fib_nexthop_key nexthop;
 	uint32_t weight; /* 0 counts as 1 */
+	/* what takes over when no member of the group is up, in order of preference; ifindex 0 ends it */
+	struct fib_nexthop_key backup[FIB_MAX_BACKUPS];
 };
 
 /*
  * Create (*group == 0) or change a group: its members and zebra's weights. The same
- * next hop twice counts with the sum of its weights. Slots change as little as the new
+ * next hop twice counts with the sum of its weights, and the backups of both. While a member is up the
+ * group does without those that are down, and without backups; with none up, each member's first backup that is up
+ * gets its share. Slots change as little as the new
  * weights allow, and all at once. Without a free id or next-hop number *group becomes
  * FIB_GROUP_OVERFLOW on creation, and an existing group sends to the kernel until it is set again;
  * without slots the group exists and sends to the kernel until there are some. 0 is
- * returned and stats.group_overflow counts it. With all next hops down the slots are as if
- * all were up: what a packet meets is the next hops' own action.
- * n == 0: an existing group sends to the kernel. -EINVAL, -ENOMEM.
+ * returned and stats.group_overflow counts it. With all next hops down, backups too, the slots are as if
+ * all members were up: what a packet meets is the next hops' own action.
+ * n == 0: an existing group sends to the kernel. -EINVAL (more than FIB_MAX_GROUP_SLOTS members and backups), -ENOMEM.
  */
 int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *members, size_t n);
 
@@ -208,8 +214,11 @@ struct fib_nexthop_info {
 
 struct fib_member_info {
 	uint32_t nexthop;
-	uint32_t weight; /* as asked */
+	uint32_t weight; /* as asked; 0: only a backup */
 	uint32_t slots;	 /* as published */
+	/* indices of its backups in fib_group_info.members */
+	uint32_t n_backups;
+	uint16_t backup[FIB_MAX_BACKUPS];
 };
 
 struct fib_group_info {
@@ -218,8 +227,9 @@ struct fib_group_info {
 	uint32_t slots;
 	uint32_t generation;
 	bool dropped;
+	bool protected; /* backups stand in for members */
 	size_t n;
-	struct fib_member_info *members; /* malloc'ed, caller frees */
+	struct fib_member_info *members; /* those of the group first; malloc'ed, caller frees */
 };
 
 int fib_nexthop_get(struct fib *fib, uint32_t nexthop, struct fib_nexthop_info *info);
@@ -242,6 +252,8 @@ struct fib_stats {
 	uint64_t locals;
 	uint64_t groups, group_overflow; /* in use; times that a group found no room */
 	uint64_t nexthops, nexthops_down;
+	uint64_t groups_protected; /* whose backups stand in now */
+	uint64_t failovers;	   /* times that a group did without a member, or with its backup */
 	uint64_t slots;
 	struct fib_pool_stats node, v4_low;
 	uint64_t v4_node_bytes, v6_node_bytes; /* shares of node.used */

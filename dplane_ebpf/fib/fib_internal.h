@@ -340,8 +340,11 @@ struct fib_group_member {
 	LIST_ENTRY(fib_group_member) sibling; /* others of the same next hop */
 	uint32_t group;
 	uint32_t nexthop;
-	uint32_t weight;
-	uint32_t slots; /* as published */
+	uint32_t weight; /* 0: a backup only */
+	uint64_t share;	 /* of the slots: its weight, or of those that it stands in for; 0: none */
+	uint32_t slots;	 /* as published */
+	uint32_t n_backups;
+	uint16_t backup[FIB_MAX_BACKUPS]; /* indices in the group's members */
 };
 
 struct fib_nexthop_entry {
@@ -364,13 +367,15 @@ bool fib_nexthop_key_valid(const struct fib_nexthop_key *key);
 
 struct fib_group {
 	struct fib_group_member *member;
-	uint32_t n;
+	uint32_t n;	/* of member[]: backups stand behind members */
+	uint32_t n_own; /* without those that are backups only */
 	uint32_t routes;
 	uint32_t offset, slots; /* published range; slots 0: none, desc is 0 */
 	uint32_t generation;
 	bool used;
 	bool dropped;
-	bool waiting; /* for slots */
+	bool waiting;	/* for slots */
+	bool protected; /* backups stand in */
 };
 
 int fib_group_init(struct fib *fib);
@@ -418,6 +423,7 @@ struct fib {
 	void *watcher_arg;
 	uint64_t routes4, routes6, locals, nexthops_down;
 	uint64_t route_sets, route_dels, group_sets, group_overflow;
+	uint64_t groups_protected, failovers;
 };
 
 #endif /* DPLANE_EBPF_FIB_INTERNAL_H */

@@ -73,89 +73,152 @@ void fib_group_unref(struct fib *fib, uint32_t group)
 	group_free_if_unused(fib, group);
 }
 
-/* Members with references to their next hops, the same one summed up. */
-static int members_make(struct fib *fib, uint32_t id, const struct fib_member *members, size_t n,
-			struct fib_group_member **made, uint32_t *n_made)
-{
+/* Members in the making: each next hop once, found again by its mark. */
+struct members {
 	struct fib_group_member *member;
-	uint32_t count = 0;
-	int err = 0;
+	uint32_t n;
+	uint32_t group;
+};
 
-	*made = NULL;
-	*n_made = 0;
-	if (!n)
-		return 0;
-	member = calloc(n, sizeof(*member));
-	if (!member)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t weight = members[i].weight ? members[i].weight : 1;
-		uint32_t nexthop = fib_nexthop_ref(fib, &members[i].nexthop);
-		struct fib_nexthop_entry *entry = &fib->nexthop[nexthop];
+/* The index of a next hop's member, made with a reference if there is none. -ENOSPC: no number is free. */
+static int members_find(struct fib *fib, struct members *made, const struct fib_nexthop_key *key)
+{
+	uint32_t nexthop = fib_nexthop_ref(fib, key);
+	struct fib_nexthop_entry *entry = &fib->nexthop[nexthop];
+	struct fib_group_member *member = &made->member[made->n];
 
-		if (!nexthop) {
-			err = -ENOSPC;
-			break;
-		}
-		if (entry->mark) {
-			uint64_t sum = (uint64_t)member[entry->mark - 1].weight + weight;
-
-			member[entry->mark - 1].weight =
-				sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
-			fib_nexthop_unref(fib, nexthop);
-			continue;
-		}
-		member[count] = (struct fib_group_member){
-			.group = id,
-			.nexthop = nexthop,
-			.weight = weight,
-		};
-		LIST_INSERT_HEAD(&entry->members, &member[count], sibling);
-		entry->mark = ++count;
+	if (!nexthop)
+		return -ENOSPC;
+	if (entry->mark) {
+		fib_nexthop_unref(fib, nexthop);
+		return (int)entry->mark - 1;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		fib->nexthop[member[i].nexthop].mark = 0;
-	if (err) {
-		members_free(fib, member, count);
-		return err;
-	}
-	*made = member;
-	*n_made = count;
+	*member = (struct fib_group_member){.group = made->group, .nexthop = nexthop};
+	LIST_INSERT_HEAD(&entry->members, member, sibling);
+	entry->mark = ++made->n;
+	return (int)entry->mark - 1;
+}
+
+static int members_add(struct fib *fib, struct members *made, const struct fib_member *from)
+{
+	uint32_t weight = from->weight ? from->weight : 1;
+	int index = members_find(fib, made, &from->nexthop);
+	uint64_t sum;
+
+	if (index < 0)
+		return index;
+	sum = (uint64_t)made->member[index].weight + weight;
+	made->member[index].weight = sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
 	return 0;
 }
 
-static int group_change(struct fib *fib, uint32_t id, const struct fib_member *members, size_t n)
+static bool has_backup(const struct fib_group_member *member, int index)
+{
+	for (uint32_t i = 0; i < member->n_backups; i++) {
+		if (member->backup[i] == index)
+			return true;
+	}
+	return false;
+}
+
+static int members_add_backups(struct fib *fib, struct members *made, const struct fib_member *from)
+{
+	int own = members_find(fib, made, &from->nexthop);
+	struct fib_group_member *member;
+
+	if (own < 0)
+		return own;
+	member = &made->member[own];
+	for (uint32_t i = 0; i < FIB_MAX_BACKUPS && from->backup[i].ifindex; i++) {
+		int index = members_find(fib, made, &from->backup[i]);
+
+		if (index < 0)
+			return index;
+		if (index != own && member->n_backups < FIB_MAX_BACKUPS &&
+		    !has_backup(member, index))
+			member->backup[member->n_backups++] = (uint16_t)index;
+	}
+	return 0;
+}
+
+/* Members, then those that are backups only, with references to their next hops. */
+static int members_make(struct fib *fib, struct members *made, const struct fib_member *members,
+			size_t n, size_t n_backups, uint32_t *n_own)
+{
+	int err = 0;
+
+	*n_own = 0;
+	if (!n)
+		return 0;
+	made->member = calloc(n + n_backups, sizeof(*made->member));
+	if (!made->member)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && !err; i++)
+		err = members_add(fib, made, &members[i]);
+	*n_own = made->n;
+	for (size_t i = 0; i < n && !err; i++)
+		err = members_add_backups(fib, made, &members[i]);
+	for (uint32_t i = 0; i < made->n; i++)
+		fib->nexthop[made->member[i].nexthop].mark = 0;
+	if (err) {
+		members_free(fib, made->member, made->n);
+		*made = (struct members){0};
+		*n_own = 0;
+	}
+	return err;
+}
+
+static int group_change(struct fib *fib, uint32_t id, const struct fib_member *members, size_t n,
+			size_t n_backups)
 {
 	struct fib_group *group = &fib->group[id];
-	struct fib_group_member *old = group->member, *member;
-	uint32_t n_old = group->n, count;
-	int err = members_make(fib, id, members, n, &member, &count);
+	struct fib_group_member *old = group->member;
+	struct members made = {.group = id};
+	uint32_t n_old = group->n, n_own;
+	int err = members_make(fib, &made, members, n, n_backups, &n_own);
 
 	if (err == -ENOMEM)
 		return err;
-	group->member = member;
-	group->n = count;
+	group->member = made.member;
+	group->n = made.n;
+	group->n_own = n_own;
 	fib_slots_publish(fib, id);
 	members_free(fib, old, n_old);
 	return err;
 }
 
-int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *members, size_t n)
+/* How many backups there are, the same one maybe several times. -EINVAL: not usable, or too many. */
+static int members_check(const struct fib_member *members, size_t n)
 {
-	uint32_t id = *group;
-	int err = 0;
+	size_t backups = 0;
 
 	if (n > FIB_MAX_GROUP_SLOTS)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
 		if (!fib_nexthop_key_valid(&members[i].nexthop))
 			return -EINVAL;
+		for (size_t b = 0; b < FIB_MAX_BACKUPS && members[i].backup[b].ifindex; b++) {
+			if (!fib_nexthop_key_valid(&members[i].backup[b]))
+				return -EINVAL;
+			backups++;
+		}
 	}
+	return n + backups > FIB_MAX_GROUP_SLOTS ? -EINVAL : (int)backups;
+}
+
+int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *members, size_t n)
+{
+	uint32_t id = *group;
+	int backups = members_check(members, n);
+	int err = 0;
+
+	if (backups < 0)
+		return backups;
 	fib_lock(fib);
 	fib->group_sets++;
 	if (id) {
 		err = group_used(fib, id) && !fib->group[id].dropped
-			      ? group_change(fib, id, members, n)
+			      ? group_change(fib, id, members, n, backups)
 			      : -EINVAL;
 	} else {
 		id = fib_pool_alloc(&fib->pool[FIB_POOL_GROUP], 1);
@@ -168,7 +231,7 @@ int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *mem
 				.used = true,
 				.generation = generation,
 			};
-			err = group_change(fib, id, members, n);
+			err = group_change(fib, id, members, n, backups);
 			if (err) {
 				fib->group[id].used = false;
 				/* nobody was told of it */
@@ -220,11 +283,15 @@ int fib_group_get(struct fib *fib, uint32_t id, struct fib_group_info *info)
 		info->slots = group->slots;
 		info->generation = group->generation;
 		info->dropped = group->dropped;
+		info->protected = group->protected;
 		info->n = group->n;
 		for (uint32_t i = 0; i < group->n; i++) {
 			info->members[i].nexthop = group->member[i].nexthop;
 			info->members[i].weight = group->member[i].weight;
 			info->members[i].slots = group->slots ? group->member[i].slots : 0;
+			info->members[i].n_backups = group->member[i].n_backups;
+			memcpy(info->members[i].backup, group->member[i].backup,
+			       sizeof(info->members[i].backup));
 		}
 	}
 	fib_unlock(fib);

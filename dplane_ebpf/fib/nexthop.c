@@ -163,7 +163,10 @@ int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_next
 		adjacency_publish(&fib->memory.nexthop[nexthop], adjacency);
 		if (changed) {
 			LIST_FOREACH(member, &entry->members, sibling)
-			fib_slots_publish(fib, member->group);
+			{
+				fib->failovers += entry->down && member->slots;
+				fib_slots_publish(fib, member->group);
+			}
 		}
 	}
 	fib_unlock(fib);

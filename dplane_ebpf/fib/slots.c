@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The slots of a group, from its members, which of them are up, and their weights,
+ * The slots of a group, from its members, which of them are up, their weights and backups,
  * with the fewest moves: the only place where slots are written.
  */
 #include "dplane_ebpf/fib/fib_internal.h"
@@ -18,59 +18,76 @@ static uint32_t slots_wanted(const struct fib_group *group)
 	uint32_t wanted = SLOTS_MIN, least = UINT32_MAX;
 	uint64_t total = 0;
 
-	if (group->n == 1)
+	if (group->n_own == 1)
 		return 1;
-	for (uint32_t i = 0; i < group->n; i++) {
+	for (uint32_t i = 0; i < group->n_own; i++) {
 		total += group->member[i].weight;
 		if (group->member[i].weight < least)
 			least = group->member[i].weight;
 	}
-	while ((wanted < SLOTS_PER_MEMBER * group->n && wanted < FIB_MAX_GROUP_SLOTS) ||
+	while ((wanted < SLOTS_PER_MEMBER * group->n_own && wanted < FIB_MAX_GROUP_SLOTS) ||
 	       ((uint64_t)wanted * least < 2 * total && wanted < SLOTS_FOR_WEIGHTS))
 		wanted *= 2;
 	/* larger is kept: to shrink would move flows */
 	return wanted > group->slots ? wanted : group->slots;
 }
 
-static bool member_live(const struct fib *fib, const struct fib_group *group, uint32_t i, bool any)
+static bool member_up(const struct fib *fib, const struct fib_group *group, uint32_t i)
 {
-	return !any || !fib->nexthop[group->member[i].nexthop].down;
+	return !fib->nexthop[group->member[i].nexthop].down;
 }
 
-/*
- * Each member's number of slots into member[].slots, by the largest remainder. With none
- * up, all count: the next hops' own state then decides.
- */
-static void slots_share(const struct fib *fib, struct fib_group *group, uint32_t slots)
+/* Who has slots, and how much of them: the members that are up; with none, their backups; with none, all members. */
+static void shares(const struct fib *fib, struct fib_group *group, bool *protected)
 {
-	uint64_t total = 0, exact;
-	uint32_t left = slots;
 	bool any = false;
 
-	for (uint32_t i = 0; i < group->n; i++)
-		any |= !fib->nexthop[group->member[i].nexthop].down;
+	*protected = false;
 	for (uint32_t i = 0; i < group->n; i++) {
-		if (member_live(fib, group, i, any))
-			total += group->member[i].weight;
+		group->member[i].share = member_up(fib, group, i) ? group->member[i].weight : 0;
+		any |= group->member[i].share != 0;
 	}
+	if (any)
+		return;
+	for (uint32_t i = 0; i < group->n_own; i++) {
+		const struct fib_group_member *member = &group->member[i];
+
+		for (uint32_t b = 0; b < member->n_backups; b++) {
+			if (!member_up(fib, group, member->backup[b]))
+				continue;
+			group->member[member->backup[b]].share += member->weight;
+			*protected = true;
+			break;
+		}
+	}
+	for (uint32_t i = 0; i < group->n_own && !*protected; i++)
+		group->member[i].share = group->member[i].weight;
+}
+
+/* Each member's number of slots into member[].slots, by the largest remainder. */
+static void slots_share(struct fib_group *group, uint32_t slots)
+{
+	uint64_t total = 0;
+	uint32_t left = slots;
+
+	for (uint32_t i = 0; i < group->n; i++)
+		total += group->member[i].share;
 	for (uint32_t i = 0; i < group->n; i++) {
-		exact = member_live(fib, group, i, any) ? (uint64_t)slots * group->member[i].weight
-							: 0;
-		group->member[i].slots = (uint32_t)(exact / total);
+		group->member[i].slots = (uint32_t)(slots * group->member[i].share / total);
 		left -= group->member[i].slots;
 	}
 	/* fewer are left than members with a remainder: one more each, the largest first */
 	for (uint64_t above = total; left;) {
-		uint64_t largest = 0;
+		uint64_t largest = 0, rest;
 
 		for (uint32_t i = 0; i < group->n; i++) {
-			exact = (uint64_t)slots * group->member[i].weight % total;
-			if (member_live(fib, group, i, any) && exact < above && exact > largest)
-				largest = exact;
+			rest = slots * group->member[i].share % total;
+			if (rest < above && rest > largest)
+				largest = rest;
 		}
 		for (uint32_t i = 0; i < group->n && left; i++) {
-			exact = (uint64_t)slots * group->member[i].weight % total;
-			if (member_live(fib, group, i, any) && exact == largest) {
+			rest = slots * group->member[i].share % total;
+			if (rest == largest) {
 				group->member[i].slots++;
 				left--;
 			}
@@ -133,12 +150,20 @@ static void group_wait(struct fib *fib, struct fib_group *group, bool waiting)
 	fib->groups_waiting += waiting;
 }
 
+static void group_protect(struct fib *fib, struct fib_group *group, bool protected)
+{
+	fib->groups_protected -= group->protected;
+	group->protected = protected;
+	fib->groups_protected += protected;
+}
+
 void fib_slots_remove(struct fib *fib, uint32_t id, bool group_ends)
 {
 	struct fib_group *group = &fib->group[id];
 	uint32_t slots = group->slots;
 
 	group_wait(fib, group, false);
+	group_protect(fib, group, false);
 	if (!slots)
 		return;
 	group->slots = 0;
@@ -153,13 +178,16 @@ void fib_slots_publish(struct fib *fib, uint32_t id)
 	struct fib_group *group = &fib->group[id];
 	uint32_t old = group->slots, old_offset = group->offset, slots, offset;
 	uint16_t value[FIB_MAX_GROUP_SLOTS];
+	bool protected;
 
 	if (!group->n) {
 		fib_slots_remove(fib, id, false);
 		return;
 	}
 	slots = slots_wanted(group);
-	slots_share(fib, group, slots);
+	shares(fib, group, &protected);
+	group_protect(fib, group, protected);
+	slots_share(group, slots);
 	if (!slots_assign(fib, group, value, slots))
 		return;
 	offset = fib_pool_alloc(&fib->pool[FIB_POOL_SLOT], slots);

@@ -138,3 +138,45 @@ void ck_no_leaks(void)
 	ck_assert_uint_eq(stats.nexthops, 0);
 	ck_assert_uint_eq(stats.slots, 0);
 }
+
+uint32_t slots_read(uint32_t group, uint16_t *slots)
+{
+	uint64_t desc = memory.group[group];
+	uint32_t n = FIB_DESC_MASK(desc) + 1;
+
+	if (!(desc & FIB_DESC_VALID))
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		slots[i] = memory.slot[FIB_DESC_OFFSET(desc) + i];
+	return n;
+}
+
+uint32_t slots_count(const uint16_t *slots, uint32_t n, uint32_t nexthop)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += slots[i] == nexthop;
+	return sum;
+}
+
+uint32_t nexthop_of(uint32_t n)
+{
+	struct fib_nexthop_info info;
+	struct fib_member member = member_of(n, 1);
+
+	for (uint32_t i = 0; (i = fib_nexthop_next(fib, i + 1)) != 0;) {
+		ck_assert_int_eq(fib_nexthop_get(fib, i, &info), 0);
+		if (!memcmp(info.key.gate, member.nexthop.gate, 4))
+			return i;
+	}
+	return 0;
+}
+
+void set_down(uint32_t n, bool down)
+{
+	struct fib_member member = member_of(n, 1);
+	struct fib_adjacency adjacency = {.down = down, .action = FIB_NH_RESOLVE, .mtu = 1500};
+
+	ck_assert_int_eq(fib_nexthop_resolve(fib, nexthop_of(n), &member.nexthop, &adjacency), 0);
+}

@@ -28,6 +28,12 @@ uint32_t lookup(const char *address);
 /* A group of one next hop, gateway number n. */
 uint32_t group_one(uint32_t n);
 struct fib_member member_of(uint32_t n, uint32_t weight);
+/* The FIB's number of the next hop with gateway number n, or 0; what links/ says of it. */
+uint32_t nexthop_of(uint32_t n);
+void set_down(uint32_t n, bool down);
+/* The slots as a reader finds them, and how many there are; how many of them are a next hop's. */
+uint32_t slots_read(uint32_t group, uint16_t *slots);
+uint32_t slots_count(const uint16_t *slots, uint32_t n, uint32_t nexthop);
 void reclaim(void);
 /* All pools empty, whether in use or retired. */
 void ck_no_leaks(void);
@@ -37,5 +43,6 @@ TCase *random_case(void);
 TCase *group_case(void);
 TCase *reclaim_case(void);
 TCase *vrf_case(void);
+TCase *backup_case(void);
 
 #endif /* TESTS_FIB_FIXTURE_H */

@@ -18,28 +18,6 @@ static void close_full(void)
 	fixture_close();
 }
 
-/* The slots as a reader finds them. */
-static uint32_t slots_read(uint32_t group, uint16_t *slots)
-{
-	uint64_t desc = memory.group[group];
-	uint32_t n = FIB_DESC_MASK(desc) + 1;
-
-	if (!(desc & FIB_DESC_VALID))
-		return 0;
-	for (uint32_t i = 0; i < n; i++)
-		slots[i] = memory.slot[FIB_DESC_OFFSET(desc) + i];
-	return n;
-}
-
-static uint32_t count(const uint16_t *slots, uint32_t n, uint32_t nexthop)
-{
-	uint32_t sum = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		sum += slots[i] == nexthop;
-	return sum;
-}
-
 /* Slots that differ, the smaller table repeated. */
 static uint32_t moved(const uint16_t *a, uint32_t na, const uint16_t *b, uint32_t nb)
 {
@@ -48,27 +26,6 @@ static uint32_t moved(const uint16_t *a, uint32_t na, const uint16_t *b, uint32_
 	for (uint32_t i = 0; i < (na > nb ? na : nb); i++)
 		sum += a[i % na] != b[i % nb];
 	return sum;
-}
-
-static uint32_t nexthop_of(uint32_t n)
-{
-	struct fib_nexthop_info info;
-	struct fib_member member = member_of(n, 1);
-
-	for (uint32_t i = 0; (i = fib_nexthop_next(fib, i + 1)) != 0;) {
-		ck_assert_int_eq(fib_nexthop_get(fib, i, &info), 0);
-		if (!memcmp(info.key.gate, member.nexthop.gate, 4))
-			return i;
-	}
-	return 0;
-}
-
-static void set_down(uint32_t n, bool down)
-{
-	struct fib_member member = member_of(n, 1);
-	struct fib_adjacency adjacency = {.down = down, .action = FIB_NH_RESOLVE, .mtu = 1500};
-
-	ck_assert_int_eq(fib_nexthop_resolve(fib, nexthop_of(n), &member.nexthop, &adjacency), 0);
 }
 
 START_TEST(shares_follow_weights)
@@ -94,11 +51,11 @@ START_TEST(shares_follow_weights)
 		ck_assert_uint_eq(n, sizes[w]);
 		for (uint32_t i = 0; i < 3; i++) {
 			if (w < 4)
-				ck_assert_uint_gt(count(slots, n, nexthop_of(i)), 0);
+				ck_assert_uint_gt(slots_count(slots, n, nexthop_of(i)), 0);
 			exact = n * (weights[w][i] ? weights[w][i] : 1) / total;
 			/* the largest remainder never misses by a whole slot */
-			ck_assert_double_lt(count(slots, n, nexthop_of(i)), exact + 1);
-			ck_assert_double_gt(count(slots, n, nexthop_of(i)), exact - 1);
+			ck_assert_double_lt(slots_count(slots, n, nexthop_of(i)), exact + 1);
+			ck_assert_double_gt(slots_count(slots, n, nexthop_of(i)), exact - 1);
 		}
 	}
 	fib_group_drop(fib, group);
@@ -113,7 +70,7 @@ START_TEST(same_nexthop_twice_adds_up)
 
 	ck_assert_int_eq(fib_group_set(fib, &group, members, 3), 0);
 	ck_assert_uint_eq(slots_read(group, slots), 64);
-	ck_assert_uint_eq(count(slots, 64, nexthop_of(1)), 32);
+	ck_assert_uint_eq(slots_count(slots, 64, nexthop_of(1)), 32);
 	fib_group_drop(fib, group);
 }
 END_TEST
@@ -135,11 +92,11 @@ START_TEST(down_moves_only_its_own)
 		ck_assert(after[i] != victim);
 		ck_assert(before[i] == victim || after[i] == before[i]);
 	}
-	ck_assert_uint_ge(count(after, 64, nexthop_of(0)), 21);
+	ck_assert_uint_ge(slots_count(after, 64, nexthop_of(0)), 21);
 	memcpy(before, after, sizeof(before));
 	set_down(2, false);
 	slots_read(group, after);
-	ck_assert_uint_eq(count(after, 64, victim), 16);
+	ck_assert_uint_eq(slots_count(after, 64, victim), 16);
 	ck_assert_uint_eq(moved(before, 64, after, 64), 16);
 	/* nobody is left: all count again, and the next hops' own state decides */
 	for (uint32_t i = 0; i < 4; i++)
@@ -147,7 +104,7 @@ START_TEST(down_moves_only_its_own)
 	ck_assert_uint_eq(slots_read(group, after), 64);
 	set_down(3, false);
 	slots_read(group, after);
-	ck_assert_uint_eq(count(after, 64, nexthop_of(3)), 64);
+	ck_assert_uint_eq(slots_count(after, 64, nexthop_of(3)), 64);
 	fib_group_drop(fib, group);
 }
 END_TEST
@@ -176,7 +133,7 @@ START_TEST(changes_move_the_fewest)
 	ck_assert_int_eq(fib_group_set(fib, &group, members, 4), 0);
 	slots_read(group, after);
 	ck_assert_uint_le(moved(before, 64, after, 64), 10);
-	ck_assert_uint_ge(count(after, 64, nexthop_of(0)), 25);
+	ck_assert_uint_ge(slots_count(after, 64, nexthop_of(0)), 25);
 	members[0].weight = 1;
 	/* one leaves, one returns */
 	ck_assert_int_eq(fib_group_set(fib, &group, members, 4), 0);
@@ -317,7 +274,7 @@ START_TEST(no_nexthop_number_for_all_members)
 	/* a next hop that others hold is nobody's second mention afterwards */
 	ck_assert_int_eq(fib_group_set(fib, &fresh, members + 6, 2), 0);
 	ck_assert_uint_eq(slots_read(fresh, slots), 64);
-	ck_assert_uint_eq(count(slots, 64, nexthop_of(7)), 32);
+	ck_assert_uint_eq(slots_count(slots, 64, nexthop_of(7)), 32);
 	/* who has an id keeps it, and its packets go to the kernel */
 	refused = changed;
 	ck_assert_int_eq(fib_group_set(fib, &refused, members, 300), 0);
