@@ -14,6 +14,9 @@ struct nhe {
 	struct nhe_table_item item;
 	uint32_t id;
 	uint32_t group;
+	/* those members that have backups: zebra's next-hop contexts come without, so routes bring them */
+	struct fib_member *protected;
+	size_t n_protected;
 };
 
 static int nhe_cmp(const struct nhe *a, const struct nhe *b)
@@ -54,29 +57,42 @@ static bool plain(const struct nexthop *nexthop)
 	       !nexthop->nh_encap_type && !CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_EVPN);
 }
 
-static void fill_member(struct fib_member *member, const struct nexthop *nexthop)
+static void fill_key(struct fib_nexthop_key *key, const struct nexthop *nexthop)
 {
-	memset(member, 0, sizeof(*member));
-	member->nexthop.ifindex = nexthop->ifindex;
-	member->weight = nexthop->weight;
+	memset(key, 0, sizeof(*key));
+	key->ifindex = nexthop->ifindex;
 	switch (nexthop->type) {
 	case NEXTHOP_TYPE_IPV4:
 	case NEXTHOP_TYPE_IPV4_IFINDEX:
 		/* 0.0.0.0 is how some protocols write "on this interface" */
 		if (nexthop->gate.ipv4.s_addr != INADDR_ANY)
-			member->nexthop.family = AF_INET;
-		memcpy(member->nexthop.gate, &nexthop->gate.ipv4, sizeof(nexthop->gate.ipv4));
+			key->family = AF_INET;
+		memcpy(key->gate, &nexthop->gate.ipv4, sizeof(nexthop->gate.ipv4));
 		break;
 	case NEXTHOP_TYPE_IPV6:
 	case NEXTHOP_TYPE_IPV6_IFINDEX:
 		if (!IN6_IS_ADDR_UNSPECIFIED(&nexthop->gate.ipv6))
-			member->nexthop.family = AF_INET6;
-		memcpy(member->nexthop.gate, &nexthop->gate.ipv6, sizeof(nexthop->gate.ipv6));
+			key->family = AF_INET6;
+		memcpy(key->gate, &nexthop->gate.ipv6, sizeof(nexthop->gate.ipv6));
 		break;
 	case NEXTHOP_TYPE_IFINDEX:
 	case NEXTHOP_TYPE_BLACKHOLE:
 		break;
 	}
+}
+
+static void fill_member(struct fib_member *member, const struct nexthop *nexthop)
+{
+	memset(member, 0, sizeof(*member));
+	fill_key(&member->nexthop, nexthop);
+	member->weight = nexthop->weight;
+}
+
+/* Whether the next hop counts: not one that only stands for those it resolves to. */
+static bool counts(const struct nexthop *nexthop)
+{
+	return !CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_RECURSIVE) &&
+	       NEXTHOP_IS_ACTIVE(nexthop->flags);
 }
 
 /* The members that count, maybe none; or a verdict for the whole group. */
@@ -88,8 +104,7 @@ static uint32_t read_members(const struct nexthop_group *ng, struct fib_member *
 	if (!ng)
 		return FIB_GROUP_UNSUPPORTED;
 	for (ALL_NEXTHOPS_PTR(ng, nexthop)) {
-		if (CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_RECURSIVE) ||
-		    !NEXTHOP_IS_ACTIVE(nexthop->flags))
+		if (!counts(nexthop))
 			continue;
 		if (nexthop->type == NEXTHOP_TYPE_BLACKHOLE)
 			return *n ? FIB_GROUP_UNSUPPORTED : blackhole_verdict(nexthop);
@@ -98,6 +113,58 @@ static uint32_t read_members(const struct nexthop_group *ng, struct fib_member *
 		fill_member(&members[(*n)++], nexthop);
 	}
 	return FIB_GROUP_FIRST;
+}
+
+/* The backup of this number in zebra's list, NULL: there is none. */
+static const struct nexthop *backup_at(const struct nexthop_group *backups, unsigned int index)
+{
+	const struct nexthop *nexthop = backups->nexthop;
+
+	while (nexthop && index--)
+		nexthop = nexthop->next;
+	return nexthop;
+}
+
+static void fill_backups(struct fib_member *member, const struct nexthop *nexthop,
+			 const struct nexthop_group *backups)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < nexthop->backup_num && n < FIB_MAX_BACKUPS; i++) {
+		const struct nexthop *backup = backup_at(backups, nexthop->backup_idx[i]);
+
+		if (backup && CHECK_FLAG(backup->flags, NEXTHOP_FLAG_RECURSIVE))
+			backup = backup->resolved;
+		if (!backup || backup->type == NEXTHOP_TYPE_BLACKHOLE)
+			continue;
+		if (plain(backup))
+			fill_key(&member->backup[n++], backup);
+		else
+			member->backup_refused = true;
+	}
+}
+
+/* Gives each member of a route's group the backups that the route has for it. */
+static void add_backups(struct fib_member *members, size_t n, const struct nexthop_group *ng,
+			const struct nexthop_group *backups)
+{
+	const struct nexthop *nexthop;
+	size_t i = 0;
+
+	if (!backups || !backups->nexthop)
+		return;
+	for (ALL_NEXTHOPS_PTR(ng, nexthop)) {
+		if (!counts(nexthop))
+			continue;
+		if (i < n && CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_HAS_BACKUP))
+			fill_backups(&members[i], nexthop, backups);
+		i++;
+	}
+}
+
+static bool is_protected(const struct fib_member *member)
+{
+	return member->backup[0].ifindex || member->backup_refused;
 }
 
 struct groups *groups_new(struct fib *fib)
@@ -116,6 +183,7 @@ static void forget(struct groups *groups, struct nhe *nhe)
 	nhe_table_del(&groups->table, nhe);
 	if (nhe->group >= FIB_GROUP_FIRST)
 		fib_group_drop(groups->fib, nhe->group);
+	free(nhe->protected);
 	free(nhe);
 }
 
@@ -138,37 +206,14 @@ static struct nhe *find(struct groups *groups, uint32_t id)
 	return nhe_table_find(&groups->table, &key);
 }
 
-int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng)
+/* Writes a group's members, or none after a verdict. */
+static int publish(struct groups *groups, struct nhe *nhe, const struct fib_member *members,
+		   size_t n)
 {
-	struct fib_member members[MEMBERS_MAX];
-	struct nhe *nhe = find(groups, nhe_id);
-	size_t n;
-	uint32_t verdict = read_members(ng, members, &n);
-	uint32_t group;
-	int err;
-
-	if (!nhe) {
-		nhe = calloc(1, sizeof(*nhe));
-		if (!nhe)
-			return -ENOMEM;
-		nhe->id = nhe_id;
-		nhe_table_add(&groups->table, nhe);
-	}
-
 	/* Routes hold the FIB's group, so it stays whatever becomes of its members. */
-	group = nhe->group >= FIB_GROUP_FIRST ? nhe->group : 0;
-	/*
-	 * zebra's own ids never change from blackhole to something else. A protocol's may, while routes go on
-	 * using it: those get a group without members, which sends to the kernel.
-	 */
-	if (verdict < FIB_GROUP_FIRST && !group && nhe_id < ZEBRA_NHG_PROTO_LOWER) {
-		nhe->group = verdict;
-		return 0;
-	}
-	if (verdict < FIB_GROUP_FIRST)
-		n = 0;
+	uint32_t group = nhe->group >= FIB_GROUP_FIRST ? nhe->group : 0;
+	int err = fib_group_set(groups->fib, &group, members, n);
 
-	err = fib_group_set(groups->fib, &group, members, n);
 	if (err == 0) {
 		nhe->group = group;
 		return 0;
@@ -179,6 +224,95 @@ int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_grou
 	else
 		nhe->group = FIB_GROUP_OVERFLOW;
 	return err;
+}
+
+/* What routes said of these members before. */
+static void recall_backups(const struct nhe *nhe, struct fib_member *members, size_t n)
+{
+	for (size_t p = 0; p < nhe->n_protected; p++) {
+		const struct fib_member *known = &nhe->protected[p];
+
+		for (size_t i = 0; i < n; i++) {
+			if (memcmp(&members[i].nexthop, &known->nexthop, sizeof(known->nexthop)))
+				continue;
+			memcpy(members[i].backup, known->backup, sizeof(known->backup));
+			members[i].backup_refused = known->backup_refused;
+		}
+	}
+}
+
+int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng)
+{
+	struct fib_member members[MEMBERS_MAX];
+	struct nhe *nhe = find(groups, nhe_id);
+	size_t n;
+	uint32_t verdict = read_members(ng, members, &n);
+
+	if (!nhe) {
+		nhe = calloc(1, sizeof(*nhe));
+		if (!nhe)
+			return -ENOMEM;
+		nhe->id = nhe_id;
+		nhe_table_add(&groups->table, nhe);
+	}
+
+	/*
+	 * zebra's own ids never change from blackhole to something else. A protocol's may, while routes go on
+	 * using it: those get a group without members, which sends to the kernel.
+	 */
+	if (verdict < FIB_GROUP_FIRST && nhe->group < FIB_GROUP_FIRST &&
+	    nhe_id < ZEBRA_NHG_PROTO_LOWER) {
+		nhe->group = verdict;
+		return 0;
+	}
+	if (verdict < FIB_GROUP_FIRST)
+		n = 0;
+	recall_backups(nhe, members, n);
+	return publish(groups, nhe, members, n);
+}
+
+/* Keeps what is to be recalled. False: it is known already. */
+static bool remember_backups(struct nhe *nhe, const struct fib_member *members, size_t n)
+{
+	struct fib_member *protected;
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += is_protected(&members[i]);
+	protected = count ? calloc(count, sizeof(*protected)) : NULL;
+	/* out of memory: as if there were none, which costs only the protection */
+	if (!protected)
+		count = 0;
+	for (size_t i = 0, to = 0; i < n && to < count; i++) {
+		if (is_protected(&members[i]))
+		protected[to++] = members[i];
+	}
+	if (count == nhe->n_protected &&
+	    (!count || !memcmp(protected, nhe->protected, count * sizeof(*protected)))) {
+		free(protected);
+		return false;
+	}
+	free(nhe->protected);
+	nhe->protected = protected;
+	nhe->n_protected = count;
+	return true;
+}
+
+int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
+		   const struct nexthop_group *backups)
+{
+	struct nhe *nhe = find(groups, nhe_id);
+	struct fib_member members[MEMBERS_MAX];
+	size_t n;
+
+	if (!nhe || nhe->group < FIB_GROUP_FIRST || (!backups->nexthop && !nhe->n_protected))
+		return 0;
+	if (read_members(ng, members, &n) < FIB_GROUP_FIRST)
+		return 0;
+	add_backups(members, n, ng, backups);
+	if (!remember_backups(nhe, members, n))
+		return 0;
+	return publish(groups, nhe, members, n);
 }
 
 void groups_del(struct groups *groups, uint32_t nhe_id)
@@ -198,7 +332,8 @@ bool groups_find(struct groups *groups, uint32_t nhe_id, uint32_t *group)
 	return nhe != NULL;
 }
 
-uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng, bool *owned)
+uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng,
+		     const struct nexthop_group *backups, bool *owned)
 {
 	struct fib_member members[MEMBERS_MAX];
 	uint32_t group = 0;
@@ -208,6 +343,7 @@ uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng, bool
 	*owned = false;
 	if (verdict < FIB_GROUP_FIRST)
 		return verdict;
+	add_backups(members, n, ng, backups);
 	if (fib_group_set(groups->fib, &group, members, n))
 		return FIB_GROUP_OVERFLOW;
 	*owned = group >= FIB_GROUP_FIRST;

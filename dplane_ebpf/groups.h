@@ -17,6 +17,13 @@ void groups_free(struct groups *groups);    /* the FIB keeps what routes refer t
 int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng);
 void groups_del(struct groups *groups, uint32_t nhe_id);
 
+/*
+ * A route of this id has these next hops, and these backups for them, maybe none: next-hop contexts carry none. They hold
+ * for all routes of the id, as zebra gives other backups another id, and for later members of it. As groups_set().
+ */
+int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
+		   const struct nexthop_group *backups);
+
 /* The FIB's group or verdict for an id; false: the id is not known. */
 bool groups_find(struct groups *groups, uint32_t nhe_id, uint32_t *group);
 
@@ -24,6 +31,7 @@ bool groups_find(struct groups *groups, uint32_t nhe_id, uint32_t *group);
  * A group for next hops without an id. Where *owned is true the caller drops it
  * once a route has it.
  */
-uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng, bool *owned);
+uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng,
+		     const struct nexthop_group *backups, bool *owned);
 
 #endif /* DPLANE_EBPF_GROUPS_H */

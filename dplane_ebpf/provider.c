@@ -94,10 +94,15 @@ static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, 
 		return FIB_GROUP_UNSUPPORTED;
 	if (compat_route_is_local(ctx))
 		return FIB_GROUP_LOCAL;
-	if (groups_find(provider.groups, dplane_ctx_get_nhe_id(ctx), &group))
+	if (groups_find(provider.groups, dplane_ctx_get_nhe_id(ctx), &group)) {
+		check(groups_protect(provider.groups, dplane_ctx_get_nhe_id(ctx),
+				     dplane_ctx_get_ng(ctx), dplane_ctx_get_backup_ng(ctx)),
+		      "a route's backup next hops");
 		return group;
+	}
 	count(PROVIDER_GROUP_UNKNOWN);
-	return groups_make(provider.groups, dplane_ctx_get_ng(ctx), owned);
+	return groups_make(provider.groups, dplane_ctx_get_ng(ctx), dplane_ctx_get_backup_ng(ctx),
+			   owned);
 }
 
 static void route_set(const struct zebra_dplane_ctx *ctx)

@@ -158,6 +158,7 @@ struct fib_member {
 	uint32_t weight; /* 0 counts as 1 */
 	/* what takes over when no member of the group is up, in order of preference; ifindex 0 ends it */
 	struct fib_nexthop_key backup[FIB_MAX_BACKUPS];
+	bool backup_refused; /* there is another that the program cannot use: only shown */
 };
 
 /*
@@ -216,6 +217,7 @@ struct fib_member_info {
 	uint32_t nexthop;
 	uint32_t weight; /* as asked; 0: only a backup */
 	uint32_t slots;	 /* as published */
+	bool backup_refused;
 	/* indices of its backups in fib_group_info.members */
 	uint32_t n_backups;
 	uint16_t backup[FIB_MAX_BACKUPS];

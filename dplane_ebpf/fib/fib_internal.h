@@ -343,6 +343,7 @@ struct fib_group_member {
 	uint32_t weight; /* 0: a backup only */
 	uint64_t share;	 /* of the slots: its weight, or of those that it stands in for; 0: none */
 	uint32_t slots;	 /* as published */
+	bool backup_refused;
 	uint32_t n_backups;
 	uint16_t backup[FIB_MAX_BACKUPS]; /* indices in the group's members */
 };

@@ -108,6 +108,7 @@ static int members_add(struct fib *fib, struct members *made, const struct fib_m
 	if (index < 0)
 		return index;
 	sum = (uint64_t)made->member[index].weight + weight;
+	made->member[index].backup_refused |= from->backup_refused;
 	made->member[index].weight = sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
 	return 0;
 }
@@ -289,6 +290,7 @@ int fib_group_get(struct fib *fib, uint32_t id, struct fib_group_info *info)
 			info->members[i].nexthop = group->member[i].nexthop;
 			info->members[i].weight = group->member[i].weight;
 			info->members[i].slots = group->slots ? group->member[i].slots : 0;
+			info->members[i].backup_refused = group->member[i].backup_refused;
 			info->members[i].n_backups = group->member[i].n_backups;
 			memcpy(info->members[i].backup, group->member[i].backup,
 			       sizeof(info->members[i].backup));

@@ -53,6 +53,23 @@ static void nexthop_header(struct vty *vty, const char *indent)
 		"Interface", "Gateway", "MAC", "State", "MTU", "Packets", "Bytes");
 }
 
+/* A member that is there only to stand in for others. */
+static bool is_backup(const struct fib_member_info *member)
+{
+	return member->weight == 0;
+}
+
+static json_object *backups_json(const struct fib_group_info *info,
+				 const struct fib_member_info *member)
+{
+	json_object *list = json_object_new_array();
+
+	for (uint32_t i = 0; i < member->n_backups; i++)
+		json_object_array_add(
+			list, json_object_new_int64(info->members[member->backup[i]].nexthop));
+	return list;
+}
+
 json_object *show_group_json(const struct fib_group_info *info, const struct show_names *names)
 {
 	json_object *object = json_object_new_object();
@@ -62,6 +79,7 @@ json_object *show_group_json(const struct fib_group_info *info, const struct sho
 	json_object_int_add(object, "routes", info->routes);
 	json_object_int_add(object, "slots", info->slots);
 	json_object_int_add(object, "generation", info->generation);
+	json_object_boolean_add(object, "backupInUse", info->protected);
 	for (size_t i = 0; i < info->n; i++) {
 		struct fib_nexthop_info nexthop;
 		json_object *member;
@@ -71,10 +89,30 @@ json_object *show_group_json(const struct fib_group_info *info, const struct sho
 		member = show_nexthop_json(&nexthop, names);
 		json_object_int_add(member, "weight", info->members[i].weight);
 		json_object_int_add(member, "slots", info->members[i].slots);
+		json_object_boolean_add(member, "backup", is_backup(&info->members[i]));
+		if (info->members[i].n_backups)
+			json_object_object_add(member, "backups",
+					       backups_json(info, &info->members[i]));
+		if (info->members[i].backup_refused)
+			json_object_boolean_add(member, "backupByKernelOnly", true);
 		json_object_array_add(members, member);
 	}
 	json_object_object_add(object, "members", members);
 	return object;
+}
+
+/* What stands in for a member, below it. */
+static void backups_line(struct vty *vty, const struct fib_group_info *info,
+			 const struct fib_member_info *member)
+{
+	if (!member->n_backups && !member->backup_refused)
+		return;
+	vty_out(vty, "%17s", "backup:");
+	for (uint32_t i = 0; i < member->n_backups; i++)
+		vty_out(vty, " %u", info->members[member->backup[i]].nexthop);
+	if (member->backup_refused)
+		vty_out(vty, " one with labels or encapsulation, which the program does not use");
+	vty_out(vty, "\n");
 }
 
 void show_members(struct vty *vty, const struct fib_group_info *info,
@@ -90,8 +128,13 @@ void show_members(struct vty *vty, const struct fib_group_info *info,
 
 		if (fib_nexthop_get(module.fib, info->members[i].nexthop, &nexthop))
 			continue;
-		vty_out(vty, "  %6u  %5u  ", info->members[i].weight, info->members[i].slots);
+		if (is_backup(&info->members[i]))
+			vty_out(vty, "  %6s  %5u  ", "backup", info->members[i].slots);
+		else
+			vty_out(vty, "  %6u  %5u  ", info->members[i].weight,
+				info->members[i].slots);
 		nexthop_line(vty, &nexthop, names);
+		backups_line(vty, info, &info->members[i]);
 	}
 }
 

@@ -197,6 +197,8 @@ static int summary_json(struct vty *vty)
 	json_object_int_add(object, "slots", stats.slots);
 	json_object_int_add(object, "nexthops", stats.nexthops);
 	json_object_int_add(object, "nexthopsDown", stats.nexthops_down);
+	json_object_int_add(object, "failovers", stats.failovers);
+	json_object_int_add(object, "groupsOnBackup", stats.groups_protected);
 	json_object_object_add(object, "nodePool", pool_json(&stats.node));
 	json_object_int_add(object, "ipv4NodeBytes", stats.v4_node_bytes);
 	json_object_int_add(object, "ipv6NodeBytes", stats.v6_node_bytes);
@@ -260,6 +262,8 @@ int show_summary(struct vty *vty, bool json)
 		stats.slots);
 	vty_out(vty, "  %-22s %" PRIu64 ", %" PRIu64 " down\n", "Next hops", stats.nexthops,
 		stats.nexthops_down);
+	vty_out(vty, "  %-22s %" PRIu64 " of groups, %" PRIu64 " now on backups\n", "Failovers",
+		stats.failovers, stats.groups_protected);
 	pool_line(vty, "Nodes", &stats.node);
 	vty_out(vty,
 		"  %-22s %" PRIu64 " KiB IPv4, %" PRIu64 " KiB IPv6, over %" PRIu64 " KiB, %" PRIu64
