@@ -104,8 +104,16 @@ static struct address *find(struct links *links, const struct address_key *key)
 	return NULL;
 }
 
+/* Gateways may be reached no more, or again. */
+static void tell_nexthops(struct links *links, struct interface *interface)
+{
+	interface->link_changed = true;
+	interface_changed(links, interface);
+}
+
 static void drop(struct links *links, struct address *address)
 {
+	tell_nexthops(links, address->interface);
 	program(links, address, false);
 	table_del(&links->addresses, &address->by_key);
 	list_del(&address->in_interface);
@@ -133,6 +141,7 @@ static void add(struct links *links, const struct address_key *key, uint32_t bro
 		address->interface = interface;
 		address->table = interface->table;
 		list_add(&interface->addresses, &address->in_interface);
+		tell_nexthops(links, interface);
 	}
 	address->generation = links->generation;
 
@@ -220,4 +229,17 @@ void address_sweep(struct links *links, struct interface *interface)
 		if (address->generation != links->generation)
 			drop(links, address);
 	}
+}
+
+bool address_covers(const struct interface *interface, const struct fib_neigh_key *gateway)
+{
+	list_for_each(n, &interface->addresses) {
+		const struct address_key *key = &container_of(n, struct address, in_interface)->key;
+		unsigned int bytes = key->len / 8u, bits = key->len % 8u;
+
+		if (key->family == gateway->family && !memcmp(key->address, gateway->addr, bytes) &&
+		    (!bits || !((key->address[bytes] ^ gateway->addr[bytes]) >> (8 - bits))))
+			return true;
+	}
+	return false;
 }

@@ -390,6 +390,13 @@ static void show(struct links *links, struct interface *interface)
 	pthread_mutex_unlock(&links->lock);
 }
 
+static void tell_nexthops(struct links *links, struct interface *interface)
+{
+	if (interface->link_changed)
+		nexthop_interface_changed(links, interface);
+	interface->link_changed = false;
+}
+
 static void judge_one(struct links *links, struct interface *interface)
 {
 	char reason[sizeof(interface->reason)];
@@ -420,13 +427,23 @@ static void judge_one(struct links *links, struct interface *interface)
 	}
 	memcpy(interface->reason, reason, sizeof(interface->reason));
 	show(links, interface);
-	if (interface->link_changed)
-		nexthop_interface_changed(links, interface);
-	interface->link_changed = false;
+	tell_nexthops(links, interface);
+}
+
+/*
+ * Next hops that can be used no more, before anything else: attaching and detaching may wait for whoever changes a link, for
+ * milliseconds.
+ */
+static void nexthops_first(struct links *links)
+{
+	list_for_each(n, &links->dirty) {
+		tell_nexthops(links, container_of(n, struct interface, in_dirty));
+	}
 }
 
 void interface_judge_changed(struct links *links)
 {
+	nexthops_first(links);
 	/* those that are gone first: what they held may be what others wait for */
 	list_for_each(n, &links->dirty) {
 		struct interface *interface = container_of(n, struct interface, in_dirty);

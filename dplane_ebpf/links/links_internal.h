@@ -97,6 +97,8 @@ struct nexthop {
 	bool pending;			/* the kernel has to be asked, when asked_at allows */
 	bool use_only;			/* the kernel does not take NTF_EXT_MANAGED for this one */
 	uint64_t asked_at;		/* ms */
+	bool failed;	  /* the neighbour did not answer, and has not been usable since */
+	bool had_network; /* an address of the interface covered the gateway once */
 };
 
 struct nexthop_event {
@@ -207,6 +209,8 @@ void address_message(struct links *links, const struct nlmsghdr *nlh);
 void address_move_interface(struct links *links, struct interface *interface, uint16_t table);
 void address_drop_interface(struct links *links, struct interface *interface);
 void address_sweep(struct links *links, struct interface *interface);
+/* Whether the gateway is in the network of one of the interface's addresses. */
+bool address_covers(const struct interface *interface, const struct fib_neigh_key *gateway);
 
 /* ---- neighbour.c ---- */
 

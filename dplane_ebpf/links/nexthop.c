@@ -156,6 +156,28 @@ void nexthop_retry(struct links *links)
 
 /* ---- how it is reached ---- */
 
+/*
+ * Once its neighbour has failed a next hop stays out of service until it answers: the kernel goes on asking, and flows must
+ * not go back and forth meanwhile.
+ */
+static void note_neighbour(struct nexthop *nexthop, const struct neighbour *neighbour)
+{
+	if (neighbour && neighbour_usable(neighbour))
+		nexthop->failed = false;
+	else if (neighbour && neighbour->state & NUD_FAILED)
+		nexthop->failed = true;
+}
+
+/* Whether the address went that the gateway was reached by. A gateway may do without, if it always did ("onlink"). */
+static bool lost_network(struct nexthop *nexthop)
+{
+	bool covered = nexthop->key.family != AF_UNSPEC &&
+		       address_covers(nexthop->interface, &nexthop->key);
+
+	nexthop->had_network |= covered;
+	return nexthop->had_network && !covered;
+}
+
 static struct fib_adjacency reach(const struct nexthop *nexthop, const struct neighbour *neighbour)
 {
 	const struct interface *interface = nexthop->interface;
@@ -172,7 +194,9 @@ static struct fib_adjacency reach(const struct nexthop *nexthop, const struct ne
 	} else if (neighbour && neighbour_usable(neighbour)) {
 		adjacency.action = FIB_NH_REWRITE;
 		memcpy(adjacency.dst, neighbour->lladdr, sizeof(adjacency.dst));
-	} else if (!neighbour || !(neighbour->state & NUD_FAILED)) {
+	} else if (nexthop->failed) {
+		adjacency.down = true;
+	} else {
 		adjacency.action = FIB_NH_RESOLVE;
 	}
 	return adjacency;
@@ -188,11 +212,17 @@ static bool adjacency_equal(const struct fib_adjacency *a, const struct fib_adja
 static void resolve(struct links *links, struct nexthop *nexthop)
 {
 	const struct neighbour *neighbour = neighbour_find(links, &nexthop->key);
-	struct fib_adjacency adjacency = reach(nexthop, neighbour);
 	struct fib_nexthop_key key = {.ifindex = nexthop->key.ifindex,
 				      .family = nexthop->key.family};
+	struct fib_adjacency adjacency;
 	int err;
 
+	note_neighbour(nexthop, neighbour);
+	adjacency = reach(nexthop, neighbour);
+	if (lost_network(nexthop)) {
+		adjacency.down = true;
+		adjacency.action = FIB_NH_KERNEL;
+	}
 	keep(links, nexthop, neighbour);
 	if (nexthop->published && adjacency_equal(&adjacency, &nexthop->adjacency))
 		return;
@@ -222,8 +252,10 @@ void nexthop_interface_changed(struct links *links, struct interface *interface)
 		struct nexthop *nexthop = container_of(n, struct nexthop, in_interface);
 
 		/* without carrier the kernel forgets neighbours: ask without delay */
-		if (running && !interface->was_running)
+		if (running && !interface->was_running) {
 			nexthop->asked_at = 0;
+			nexthop->failed = false;
+		}
 		resolve(links, nexthop);
 	}
 	interface->was_running = running;
@@ -255,6 +287,7 @@ static void add(struct links *links, const struct nexthop_event *event)
 	if (nexthop && memcmp(&nexthop->key, &key, sizeof(key)) == 0) {
 		nexthop->generation = links->generation;
 		nexthop->published = false;
+		nexthop->had_network = false;
 		resolve(links, nexthop);
 		return;
 	}

@@ -457,8 +457,45 @@ START_TEST(nexthop_follows_its_neighbour)
 	run("ip neigh replace 10.0.0.7 lladdr 02:00:00:00:00:17 dev x0 nud permanent");
 	wait_for(mac_is(nexthop().dst, 0x17));
 	ck_assert(says("ip neigh show 10.0.0.7 dev x0 | grep -q PERMANENT"));
+	/* out of service until it answers, also while the kernel asks again or has forgotten it */
 	run("ip neigh replace 10.0.0.7 dev x0 nud failed");
-	wait_for(nexthop().action != FIB_NH_REWRITE);
+	wait_for(nexthop().down && nexthop().action == FIB_NH_KERNEL);
+	run("ip neigh replace 10.0.0.7 dev x0 nud incomplete");
+	run("ip neigh del 10.0.0.7 dev x0");
+	run("ip neigh replace 10.0.0.9 lladdr 02:00:00:00:00:09 dev x0 nud reachable");
+	wait_for(get("x0").neighbours > 0);
+	ck_assert(nexthop().down);
+	run("ip neigh replace 10.0.0.7 lladdr 02:00:00:00:00:07 dev x0 nud reachable");
+	wait_for(!nexthop().down && nexthop().action == FIB_NH_REWRITE);
+}
+END_TEST
+
+START_TEST(nexthop_needs_its_network)
+{
+	run("ip addr add 10.0.0.3/29 dev x0");
+	use_nexthop("x0", "10.0.0.7");
+	wait_for(nexthop().action == FIB_NH_RESOLVE);
+	/* another address covers it still */
+	run("ip addr del 10.0.0.1/24 dev x0");
+	wait_for(!is_local("10.0.0.1"));
+	ck_assert(!nexthop().down);
+	run("ip addr del 10.0.0.3/29 dev x0");
+	wait_for(nexthop().down);
+	run("ip addr add 10.0.0.9/29 dev x0");
+	wait_for(is_local("10.0.0.9"));
+	ck_assert(nexthop().down);
+	run("ip addr add 10.0.0.1/24 dev x0");
+	wait_for(!nexthop().down);
+}
+END_TEST
+
+/* A gateway outside of all networks ("onlink") is nobody's address to lose. */
+START_TEST(nexthop_without_a_network)
+{
+	use_nexthop("x0", "192.0.2.7");
+	wait_for(nexthop().action == FIB_NH_RESOLVE);
+	run("ip addr del 10.0.0.1/24 dev x0");
+	wait_for(!is_local("10.0.0.1"));
 	ck_assert(!nexthop().down);
 }
 END_TEST
@@ -601,6 +638,8 @@ int main(void)
 	tcase_add_test(pair, address_on_two_interfaces);
 	tcase_add_test(pair, hosts_are_counted);
 	tcase_add_test(pair, nexthop_follows_its_neighbour);
+	tcase_add_test(pair, nexthop_needs_its_network);
+	tcase_add_test(pair, nexthop_without_a_network);
 	tcase_add_test(pair, gateway_is_resolved_and_let_go);
 	tcase_add_test(pair, permanent_neighbour_is_left_alone);
 	tcase_add_test(pair, interface_changes_reach_nexthops);
