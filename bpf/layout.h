@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 #define FIB_MAGIC 0x44504542u /* "DPEB" */
-#define FIB_LAYOUT_VERSION 2u
+#define FIB_LAYOUT_VERSION 3u
 
 /*
  * Group ids. What a prefix table holds is a group id; the low ones are
@@ -200,6 +200,8 @@ struct fib_neigh_key {
 	X(KERNEL_MTU, "kernel-mtu", "larger than the MTU of the way out") \
 	X(KERNEL_SAME_INTERFACE, "kernel-same-interface", \
 	  "would leave by the interface it came in by") \
+	X(KERNEL_ABANDONED, "kernel-abandoned", \
+	  "zebra has not been heard of, so the tables may be old") \
 	X(KERNEL_INTERNAL, "kernel-internal", "tables not as expected: a defect, please report") \
 	X(DROP_BLACKHOLE, "drop-blackhole", "blackhole route")
 
@@ -239,7 +241,13 @@ struct fib_header {
 	__u32 magic;
 	__u32 layout_version;
 	struct fib_geometry geometry;
+	/*
+	 * ns of CLOCK_MONOTONIC, put off again and again by whoever keeps the tables true; afterwards packets that have a
+	 * way are the kernel's.
+	 */
+	__u64 forward_until;
 	struct fib_table table[FIB_MAX_TABLES];
+	__u32 kernel_table[FIB_MAX_TABLES]; /* the kernel's number of each; 0: not in use */
 };
 
 #endif /* BPF_LAYOUT_H */

@@ -170,6 +170,14 @@ static __always_inline void connected_key(struct fib_neigh_key *key, __u32 ifind
 		__builtin_memcpy(key->addr, &ip4->daddr, sizeof(ip4->daddr));
 }
 
+/* Nobody keeps the tables true any more, or nobody is fast enough to. */
+static __always_inline bool abandoned(void)
+{
+	const struct fib_header *header = array_of(&fib_header);
+
+	return !header || bpf_ktime_get_coarse_ns() > READ_ONCE(header->forward_until);
+}
+
 /*
  * Forward a parsed packet whose prefix has this group. v6 is a constant where
  * this is inlined. Everything that may still send the packet to the kernel comes before
@@ -191,6 +199,8 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	if (group >= FIB_MAX_GROUPS || !groups ||
 	    ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
+	if (abandoned())
+		return to_kernel(FIB_CNT_KERNEL_ABANDONED);
 	desc = READ_ONCE(groups[MASK(group, bounds.group)]);
 	verdict = v6 ? packet_check6(ip) : packet_check4(ip);
 	if (verdict != PACKET_OK)

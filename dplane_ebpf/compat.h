@@ -56,6 +56,8 @@ typedef struct event compat_event;
 #define compat_add_event(loop, function, event) event_add_event(loop, function, NULL, 0, event)
 #define compat_add_timer(loop, function, seconds, event) \
 	event_add_timer(loop, function, NULL, seconds, event)
+#define compat_add_timer_msec(loop, function, ms, event) \
+	event_add_timer_msec(loop, function, NULL, ms, event)
 #define compat_cancel_event(event) event_cancel(event)
 #else
 typedef struct thread_master compat_loop;
@@ -63,11 +65,22 @@ typedef struct thread compat_event;
 #define compat_add_event(loop, function, event) thread_add_event(loop, function, NULL, 0, event)
 #define compat_add_timer(loop, function, seconds, event) \
 	thread_add_timer(loop, function, NULL, seconds, event)
+#define compat_add_timer_msec(loop, function, ms, event) \
+	thread_add_timer_msec(loop, function, NULL, ms, event)
 #define compat_cancel_event(event) thread_cancel(event)
 #endif
 
 /* A hook that libfrr has, and keeps to itself in command.c: after each command, with its text. */
 DECLARE_KOOH(cmd_execute_done, (struct vty * vty, const char *command), (vty, command));
+
+/* zebra's own, of main.c: what -r says. */
+extern int retain_mode;
+
+/* Whether zebra's routes stay in the kernel when it ends. */
+static inline bool compat_retain(void)
+{
+	return retain_mode != 0;
+}
 
 /* The directory of zebra's sockets; its last part is what -N says, or "frr". */
 static inline const char *compat_state_dir(void)

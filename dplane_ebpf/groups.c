@@ -115,6 +115,21 @@ static uint32_t read_members(const struct nexthop_group *ng, struct fib_member *
 	return FIB_GROUP_FIRST;
 }
 
+bool groups_same_members(const struct nexthop_group *a, const struct nexthop_group *b)
+{
+	struct fib_member members_a[MEMBERS_MAX], members_b[MEMBERS_MAX];
+	size_t n_a, n_b;
+
+	if (read_members(a, members_a, &n_a) != read_members(b, members_b, &n_b) || n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++) {
+		if (memcmp(&members_a[i].nexthop, &members_b[i].nexthop,
+			   sizeof(members_a[i].nexthop)))
+			return false;
+	}
+	return true;
+}
+
 /* The backup of this number in zebra's list, NULL: there is none. */
 static const struct nexthop *backup_at(const struct nexthop_group *backups, unsigned int index)
 {

@@ -24,6 +24,9 @@ void groups_del(struct groups *groups, uint32_t nhe_id);
 int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
 		   const struct nexthop_group *backups);
 
+/* Whether packets would go the same ways. */
+bool groups_same_members(const struct nexthop_group *a, const struct nexthop_group *b);
+
 /* The FIB's group or verdict for an id; false: the id is not known. */
 bool groups_find(struct groups *groups, uint32_t nhe_id, uint32_t *group);
 

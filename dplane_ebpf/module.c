@@ -7,6 +7,7 @@
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/northbound/show.h"
 #include "dplane_ebpf/provider.h"
+#include "dplane_ebpf/takeover.h"
 #include "dplane_ebpf/zlog_sink.h"
 
 struct module module;
@@ -18,8 +19,11 @@ static void stay_out(const char *reason)
 	dpe_log(LOG_ERR, "not running: %s; zebra goes on with the kernel alone", reason);
 }
 
-static void release(void)
+static compat_loop *main_loop;
+
+static void release(bool keep)
 {
+	takeover_stop();
 	frr_with_privs(&zserv_privs) {
 		if (module.links)
 			links_stop(module.links);
@@ -28,7 +32,7 @@ static void release(void)
 		if (module.fib)
 			fib_free(module.fib);
 		if (module.datapath)
-			datapath_close(module.datapath, false);
+			datapath_close(module.datapath, keep);
 	}
 	module.links = NULL;
 	module.reclaimer = NULL;
@@ -40,6 +44,7 @@ static bool open_all(char *error, size_t len)
 {
 	struct datapath_config config = {
 		.pin_dir = module.options.pin_dir[0] ? module.options.pin_dir : NULL,
+		.hold_ms = module.options.hold_seconds * 1000,
 		.geometry = module.options.small ? datapath_geometry_small : datapath_geometry_full,
 	};
 	struct fib_memory memory;
@@ -64,6 +69,12 @@ static bool open_all(char *error, size_t len)
 	return module.links != NULL;
 }
 
+/* An earlier zebra's tables are replaced, if they are still there. Any thread. */
+static void take_over(void)
+{
+	links_take_over(module.links);
+}
+
 /* After the fork of -d: maps and threads would not survive it. */
 static struct fib *start(void)
 {
@@ -72,20 +83,22 @@ static struct fib *start(void)
 	if (module.reason[0])
 		return NULL;
 	if (!open_all(error, sizeof(error))) {
-		release();
+		release(false);
 		stay_out(error);
 		return NULL;
 	}
+	if (datapath_has_predecessor(module.datapath))
+		takeover_start(main_loop, provider_handled, take_over);
 	dpe_log(LOG_INFO, "running, pins in %s",
 		module.options.pin_dir[0] ? module.options.pin_dir : "no directory");
 	return module.fib;
 }
 
-static void stop(void)
+static void stop(bool keep)
 {
 	if (!module.reason[0])
 		snprintf(module.reason, sizeof(module.reason), "zebra is ending");
-	release();
+	release(keep && module.options.pin_dir[0]);
 	zlog_sink_stop();
 }
 
@@ -102,13 +115,18 @@ __attribute__((visibility("default"))) void dplane_ebpf_start(compat_loop *loop,
 
 void dplane_ebpf_start(compat_loop *loop, const char *args)
 {
+	static const struct provider_callbacks callbacks = {
+		.start = start,
+		.stop = stop,
+	};
 	char error[sizeof(module.reason)];
 
+	main_loop = loop;
 	zlog_sink_start(loop);
 	if (!options_parse(&module.options, args, instance(), error, sizeof(error)))
 		stay_out(error);
 	show_init();
-	if (!module.reason[0] && provider_register(start, stop) != 0)
+	if (!module.reason[0] && provider_register(&callbacks) != 0)
 		stay_out("zebra refused the provider");
 }
 

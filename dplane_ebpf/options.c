@@ -3,8 +3,11 @@
 #include "dplane_ebpf/options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define HOLD_DEFAULT 5
+#define HOLD_MAX 86400
 #define PIN_BASE "/run/dplane_ebpf/bpf"
 
 static bool set_pin(struct options *options, const char *value)
@@ -15,6 +18,21 @@ static bool set_pin(struct options *options, const char *value)
 	}
 	return value[0] == '/' && (size_t)snprintf(options->pin_dir, sizeof(options->pin_dir), "%s",
 						   value) < sizeof(options->pin_dir);
+}
+
+static bool set_hold(struct options *options, const char *value)
+{
+	char *end;
+	unsigned long seconds = strtoul(value, &end, 10);
+
+	if (strcmp(value, "forever") == 0) {
+		options->hold_seconds = 0;
+		return true;
+	}
+	if (*value < '0' || *value > '9' || *end || seconds < 1 || seconds > HOLD_MAX)
+		return false;
+	options->hold_seconds = (unsigned int)seconds;
+	return true;
 }
 
 static bool set_size(struct options *options, const char *value)
@@ -28,6 +46,7 @@ static const struct option {
 	bool (*set)(struct options *options, const char *value);
 	const char *expected;
 } option_table[] = {
+	{"hold", set_hold, "seconds, 1 to 86400, or forever"},
 	{"pin", set_pin, "an absolute path on a bpffs, or none"},
 	{"size", set_size, "full or small"},
 };
@@ -44,8 +63,10 @@ static bool set_one(struct options *options, const char *key, const char *value,
 			 value ? value : "", key, option_table[i].expected);
 		return false;
 	}
-	snprintf(error, error_len,
-		 "unknown option '%s': there are pin=DIR|none and size=full|small", key);
+	snprintf(
+		error, error_len,
+		"unknown option '%s': there are pin=DIR|none, size=full|small and hold=SECONDS|forever",
+		key);
 	return false;
 }
 
@@ -57,6 +78,7 @@ bool options_parse(struct options *options, const char *text, const char *instan
 	char *word;
 
 	options->small = false;
+	options->hold_seconds = HOLD_DEFAULT;
 	snprintf(options->pin_dir, sizeof(options->pin_dir), "%s/%s", PIN_BASE, instance);
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", text ? text : "") >= sizeof(copy)) {
 		snprintf(error, error_len, "the options are too long");

@@ -9,7 +9,9 @@
 
 struct options {
 	char pin_dir[PATH_MAX]; /* empty: pin nothing */
-	bool small;		/* tables for a laboratory */
+	unsigned int
+		hold_seconds; /* how long the tables of a zebra that died are forwarded by; 0: for ever */
+	bool small;	      /* tables for a laboratory */
 };
 
 /*

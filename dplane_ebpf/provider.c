@@ -8,15 +8,15 @@
 #include "dplane_ebpf/groups.h"
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/srcdest.h"
+#include "dplane_ebpf/takeover.h"
 
 static struct {
-	struct fib *(*start)(void);
-	void (*stop)(void);
+	struct provider_callbacks callbacks;
 	struct fib *fib;
 	struct groups *groups;
 	struct srcdest *srcdest;
 	bool told;
-	_Atomic uint64_t counters[PROVIDER_MAX];
+	_Atomic uint64_t counters[PROVIDER_MAX], handled;
 } provider;
 
 static void count(enum provider_counter counter)
@@ -28,6 +28,11 @@ void provider_counters(uint64_t counters[PROVIDER_MAX])
 {
 	for (int i = 0; i < PROVIDER_MAX; i++)
 		counters[i] = atomic_load_explicit(&provider.counters[i], memory_order_relaxed);
+}
+
+uint64_t provider_handled(void)
+{
+	return atomic_load_explicit(&provider.handled, memory_order_relaxed);
 }
 
 /* Told once: `show dplane ebpf summary` goes on counting. */
@@ -105,6 +110,12 @@ static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, 
 			   owned);
 }
 
+static bool is_update_to_others(const struct zebra_dplane_ctx *ctx)
+{
+	return dplane_ctx_get_op(ctx) == DPLANE_OP_ROUTE_UPDATE &&
+	       !groups_same_members(dplane_ctx_get_old_ng(ctx), dplane_ctx_get_ng(ctx));
+}
+
 static void route_set(const struct zebra_dplane_ctx *ctx)
 {
 	struct fib_prefix prefix;
@@ -126,6 +137,8 @@ static void route_set(const struct zebra_dplane_ctx *ctx)
 	check(fib_route_set(provider.fib, &prefix, group), "a route");
 	if (owned)
 		fib_group_drop(provider.fib, group);
+	if (takeover_pending() && is_update_to_others(ctx))
+		takeover_now();
 }
 
 static void route_del(const struct zebra_dplane_ctx *ctx)
@@ -137,6 +150,7 @@ static void route_del(const struct zebra_dplane_ctx *ctx)
 	if (!fib_prefix_of(ctx, &prefix))
 		return;
 	count(PROVIDER_ROUTE_DEL);
+	takeover_now();
 	if (src) {
 		/*
 		 * An ordinary route may stand beside this one: the prefix stays with the kernel, which knows, until the
@@ -166,6 +180,7 @@ static void group_del(const struct zebra_dplane_ctx *ctx)
 
 static void handle(const struct zebra_dplane_ctx *ctx)
 {
+	atomic_fetch_add_explicit(&provider.handled, 1, memory_order_relaxed);
 	switch (dplane_ctx_get_op(ctx)) {
 	case DPLANE_OP_ROUTE_INSTALL:
 	case DPLANE_OP_ROUTE_UPDATE:
@@ -227,7 +242,7 @@ static void release(void)
 
 static int start(struct zebra_dplane_provider *prov)
 {
-	struct fib *fib = provider.start();
+	struct fib *fib = provider.callbacks.start();
 
 	if (!fib)
 		return 0;
@@ -236,7 +251,7 @@ static int start(struct zebra_dplane_provider *prov)
 	if (!provider.groups || !provider.srcdest) {
 		dpe_log(LOG_ERR, "out of memory: zebra goes on with the kernel alone");
 		release();
-		provider.stop();
+		provider.callbacks.stop(false);
 		return 0;
 	}
 	provider.fib = fib;
@@ -249,14 +264,13 @@ static int finish(struct zebra_dplane_provider *prov, bool early)
 	if (early)
 		return 0;
 	release();
-	provider.stop();
+	provider.callbacks.stop(compat_retain());
 	return 0;
 }
 
-int provider_register(struct fib *(*start_cb)(void), void (*stop_cb)(void))
+int provider_register(const struct provider_callbacks *callbacks)
 {
-	provider.start = start_cb;
-	provider.stop = stop_cb;
+	provider.callbacks = *callbacks;
 	dplane_enable_sys_route_notifs();
 	return dplane_provider_register("dplane_ebpf", DPLANE_PRIO_POSTPROCESS,
 					DPLANE_PROV_FLAGS_DEFAULT, start, process, finish, NULL,

@@ -3,6 +3,7 @@
 #ifndef DPLANE_EBPF_PROVIDER_H
 #define DPLANE_EBPF_PROVIDER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dplane_ebpf/fib/fib.h"
@@ -30,14 +31,22 @@ enum provider_counter {
 		PROVIDER_MAX,
 };
 
-/*
- * Registers with zebra. start is called in the main thread once zebra has forked and before any context comes: it
- * returns the FIB to fill, or NULL: contexts then only pass through. stop is called in the main thread at
- * the end, when no context can come any more. 0 or what zebra says.
- */
-int provider_register(struct fib *(*start)(void), void (*stop)(void));
+struct provider_callbacks {
+	/*
+	 * In the main thread once zebra has forked and before any context comes: returns the FIB to fill, or
+	 * NULL: contexts then only pass through.
+	 */
+	struct fib *(*start)(void);
+	/* In the main thread at the end, when no context can come any more. keep: zebra's routes stay in the kernel. */
+	void (*stop)(bool keep);
+};
+
+/* Registers with zebra. 0 or what zebra says. */
+int provider_register(const struct provider_callbacks *callbacks);
 
 /* Any thread. */
 void provider_counters(uint64_t counters[PROVIDER_MAX]);
+/* Contexts seen so far, of any kind. Any thread. */
+uint64_t provider_handled(void);
 
 #endif /* DPLANE_EBPF_PROVIDER_H */

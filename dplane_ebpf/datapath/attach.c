@@ -34,24 +34,45 @@ static struct attachment *attachment_find(const struct datapath *datapath, uint3
 
 /* ---- tcx ---- */
 
-/* Is our program among those at the interface's tcx ingress? */
-static bool tcx_runs_here(const struct datapath *datapath, uint32_t ifindex)
+static bool tcx_has_program(uint32_t ifindex, uint32_t id)
 {
-	struct bpf_prog_info info = {0};
-	__u32 ids[64], count = sizeof(ids) / sizeof(ids[0]), len = sizeof(info), flags = 0;
+	__u32 ids[64], count = sizeof(ids) / sizeof(ids[0]), flags = 0;
 
-	if (bpf_obj_get_info_by_fd(datapath_program_fd(datapath), &info, &len) ||
-	    bpf_prog_query(ifindex, TCX_INGRESS, 0, &flags, ids, &count))
+	if (bpf_prog_query(ifindex, TCX_INGRESS, 0, &flags, ids, &count))
 		return false;
 	for (__u32 i = 0; i < count; i++) {
-		if (ids[i] == info.id)
+		if (ids[i] == id)
 			return true;
 	}
 	return false;
 }
 
-/* The link that an earlier process pinned, with our program in place of its; -1: none, or not here. */
-static int tcx_take_over(const struct datapath *datapath, uint32_t ifindex)
+/* Is our program among those at the interface's tcx ingress? */
+static bool tcx_runs_here(const struct datapath *datapath, uint32_t ifindex)
+{
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(datapath_program_fd(datapath), &info, &len) == 0 &&
+	       tcx_has_program(ifindex, info.id);
+}
+
+/* Does the link hold the predecessor's program, at this interface? */
+static bool tcx_is_predecessors(const struct datapath *datapath, int link_fd, uint32_t ifindex)
+{
+	struct bpf_link_info info = {0};
+	__u32 len = sizeof(info);
+
+	return datapath->predecessor && bpf_obj_get_info_by_fd(link_fd, &info, &len) == 0 &&
+	       info.prog_id == datapath->predecessor->program &&
+	       tcx_has_program(ifindex, info.prog_id);
+}
+
+/*
+ * The link that an earlier process pinned, with our program in place of its, or that put off; -1: none, or
+ * not here.
+ */
+static int tcx_take_over(const struct datapath *datapath, uint32_t ifindex, bool *deferred)
 {
 	char path[PATH_MAX];
 	int fd;
@@ -61,6 +82,9 @@ static int tcx_take_over(const struct datapath *datapath, uint32_t ifindex)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -1;
+	*deferred = tcx_is_predecessors(datapath, fd, ifindex);
+	if (*deferred)
+		return fd;
 	/* numbers are used again: the link may be of an interface that is gone */
 	if (bpf_link_update(fd, datapath_program_fd(datapath), NULL) == 0 &&
 	    tcx_runs_here(datapath, ifindex))
@@ -70,9 +94,9 @@ static int tcx_take_over(const struct datapath *datapath, uint32_t ifindex)
 	return -1;
 }
 
-static int tcx_attach(const struct datapath *datapath, uint32_t ifindex)
+static int tcx_attach(const struct datapath *datapath, uint32_t ifindex, bool *deferred)
 {
-	int fd = tcx_take_over(datapath, ifindex);
+	int fd = tcx_take_over(datapath, ifindex, deferred);
 	char path[PATH_MAX];
 
 	if (fd >= 0)
@@ -102,6 +126,16 @@ static int clsact_attach(const struct datapath *datapath, uint32_t ifindex, bool
 		return err;
 	*qdisc_is_ours = !err;
 	return bpf_tc_attach(&hook, &filter);
+}
+
+/* Is our filter there, with the predecessor's program? */
+static bool clsact_is_predecessors(const struct datapath *datapath, uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+
+	return datapath->predecessor && bpf_tc_query(&hook, &filter) == 0 &&
+	       filter.prog_id == datapath->predecessor->program;
 }
 
 /* Is there any filter in one direction? True as well where that cannot be told. */
@@ -188,12 +222,13 @@ int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_h
 	a->link_fd = -1;
 	if (!datapath->clsact_only) {
 		a->hook = DATAPATH_HOOK_TCX;
-		a->link_fd = err = tcx_attach(datapath, ifindex);
+		a->link_fd = err = tcx_attach(datapath, ifindex, &a->deferred);
 	}
 	/* so says a kernel that does not know tcx */
 	if (err == -EINVAL) {
 		a->hook = DATAPATH_HOOK_CLSACT;
-		err = clsact_attach(datapath, ifindex, &a->qdisc_is_ours);
+		a->deferred = clsact_is_predecessors(datapath, ifindex);
+		err = a->deferred ? 0 : clsact_attach(datapath, ifindex, &a->qdisc_is_ours);
 	}
 	if (err < 0) {
 		free(a);
@@ -203,6 +238,16 @@ int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_h
 	datapath->attachments = a;
 	*hook = a->hook;
 	return 0;
+}
+
+int attach_take_over(struct datapath *datapath, struct attachment *a)
+{
+	if (!a->deferred)
+		return 0;
+	a->deferred = false;
+	if (a->hook == DATAPATH_HOOK_CLSACT)
+		return clsact_attach(datapath, a->ifindex, &a->qdisc_is_ours);
+	return bpf_link_update(a->link_fd, datapath_program_fd(datapath), NULL) ? -errno : 0;
 }
 
 static bool is_nothing(int err)

@@ -24,7 +24,8 @@ struct datapath_config {
 	const char
 		*pin_dir; /* a directory on a bpffs, made if its parent exists; NULL: pin nothing */
 	struct fib_geometry geometry; /* cpus is filled in by datapath_open() */
-	bool clsact_only;	      /* as on a kernel without tcx (tests) */
+	unsigned int hold_ms; /* how long the tables count after datapath_alive(); 0: for ever */
+	bool clsact_only;     /* as on a kernel without tcx (tests) */
 };
 
 /* Sizes for a full Internet table, and for a router in a laboratory. */
@@ -32,8 +33,9 @@ extern const struct fib_geometry datapath_geometry_full;
 extern const struct fib_geometry datapath_geometry_small;
 
 /*
- * Load the program and its maps, map them, pin them. Where an earlier process left pins behind,
- * its program goes on forwarding until datapath_attach() replaces it, interface by interface.
+ * Load the program and its maps, map them, pin them. Where an earlier process left pins of the same layout behind,
+ * its program goes on forwarding by its tables where it is attached, until datapath_take_over(); one of
+ * another layout until datapath_attach() replaces it, interface by interface.
  * Returns NULL and one line in error (what failed, and what to do), which names the
  * missing kernel feature or the directory that cannot be written.
  */
@@ -71,6 +73,26 @@ int datapath_detach(struct datapath *datapath, uint32_t ifindex);
  */
 int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
 			   bool v6);
+
+/* The tables are true as of now: without such a word packets are the kernel's once hold_ms are over. Any thread. */
+void datapath_alive(struct datapath *datapath);
+
+/*
+ * What an earlier process left goes on forwarding while the tables are filled anew: its program where datapath_attach() found
+ * it. Called by the thread that attaches.
+ */
+bool datapath_has_predecessor(const struct datapath *datapath);
+/*
+ * Asks about each next hop by which its program forwards: where the answer is no, those packets are the kernel's.
+ */
+typedef bool (*datapath_nexthop_cb)(void *arg, const struct fib_nexthop_key *key,
+				    const struct fib_adjacency *adjacency);
+void datapath_predecessor_check(struct datapath *datapath, datapath_nexthop_cb is_good, void *arg);
+/*
+ * Puts our program in place of the earlier one everywhere, without a gap, and our pins in place of its. Interfaces where
+ * that fails are detached, which is counted in the return value.
+ */
+unsigned int datapath_take_over(struct datapath *datapath);
 
 /* Hosts of connected networks. -E2BIG: no room, such packets stay with the kernel. */
 int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key);

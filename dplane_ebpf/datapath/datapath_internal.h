@@ -16,6 +16,16 @@ struct attachment {
 	enum datapath_hook hook;
 	int link_fd;	    /* tcx; else -1 */
 	bool qdisc_is_ours; /* clsact: made by us, so removed by us */
+	bool deferred;	    /* the predecessor's program is still there */
+};
+
+/* What an earlier process pinned, and the kernel still runs. */
+struct predecessor {
+	uint32_t program; /* the kernel's id */
+	struct fib_geometry geometry;
+	struct fib_header *header;
+	struct fib_nexthop *nexthop;
+	uint64_t *interfaces;
 };
 
 struct datapath {
@@ -31,6 +41,8 @@ struct datapath {
 
 	bool clsact_only;
 	struct attachment *attachments;
+	struct predecessor *predecessor; /* NULL: none, or taken over */
+	uint64_t hold_ns;
 
 	int grace_inner_fd, grace_outer_fd;
 };
@@ -52,6 +64,19 @@ bool pins_link_path(const struct datapath *datapath, uint32_t ifindex, char path
 /* ---- attach.c ---- */
 
 void attach_close(struct datapath *datapath, bool keep);
+
+/* Ours in place of the predecessor's where that was put off. Negative errno. */
+int attach_take_over(struct datapath *datapath, struct attachment *attachment);
+
+/* ---- predecessor.c ---- */
+
+/* Looks for what an earlier process pinned; nothing usable is no error. Before pins_make(). */
+void predecessor_open(struct datapath *datapath);
+void predecessor_close(struct datapath *datapath);
+/* As datapath_interface_set(), but what the earlier process did not forward it does not start to. */
+void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
+			       bool v6);
+void predecessor_alive(struct datapath *datapath, uint64_t until);
 
 /* ---- grace.c ---- */
 

@@ -212,6 +212,7 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 	}
 	datapath->lock_fd = datapath->grace_inner_fd = datapath->grace_outer_fd = -1;
 	datapath->clsact_only = config->clsact_only;
+	datapath->hold_ns = (uint64_t)config->hold_ms * 1000000ull;
 	datapath->geometry = config->geometry;
 	err = libbpf_num_possible_cpus();
 	datapath->geometry.cpus = power_of_two(err > 0 ? err : 1);
@@ -236,7 +237,10 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 		explain(err, error, error_len);
 		goto failed;
 	}
-	if (!grace_open(datapath, error, error_len) || !pins_make(datapath, error, error_len))
+	if (!grace_open(datapath, error, error_len))
+		goto failed;
+	predecessor_open(datapath);
+	if (!datapath->predecessor && !pins_make(datapath, error, error_len))
 		goto failed;
 	return datapath;
 
@@ -254,7 +258,11 @@ void datapath_close(struct datapath *datapath, bool keep)
 {
 	if (!datapath)
 		return;
+	/* what goes on forwarding is ours, whether full or not: nobody looks after the other */
+	if (keep)
+		datapath_take_over(datapath);
 	attach_close(datapath, keep);
+	predecessor_close(datapath);
 	if (!keep)
 		pins_remove(datapath);
 	unmap_maps(datapath);

@@ -2,6 +2,7 @@
 /* What is read from and written to the program's maps beside the FIB: interfaces, hosts, counters. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,10 +18,25 @@ int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t
 	uint64_t flags = (v4 ? FIB_IF_V4 : 0) | (v6 ? FIB_IF_V6 : 0);
 	uint64_t value = flags ? (uint64_t)table << 48 | flags | ifindex : 0;
 
+	predecessor_interface_set(datapath, ifindex, table, v4, v6);
 	if (old && (uint32_t)old != ifindex)
 		return flags ? -ENOSPC : 0;
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 	return 0;
+}
+
+void datapath_alive(struct datapath *datapath)
+{
+	struct fib_header *header = datapath->memory[FIB_ARRAY_HEADER];
+	uint64_t until = UINT64_MAX;
+	struct timespec now;
+
+	if (datapath->hold_ns) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		until = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec + datapath->hold_ns;
+	}
+	__atomic_store_n(&header->forward_until, until, __ATOMIC_RELEASE);
+	predecessor_alive(datapath, until);
 }
 
 int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/rtnetlink.h>
+
 #include "dplane_ebpf/fib/fib_internal.h"
 
 /* How long whoever yields the lock waits for somebody to take it. */
@@ -32,6 +34,8 @@ static void header_publish(struct fib *fib)
 
 	header->layout_version = FIB_LAYOUT_VERSION;
 	header->geometry = fib->geometry;
+	header->forward_until = UINT64_MAX;
+	header->kernel_table[0] = RT_TABLE_MAIN;
 	for (unsigned int i = 0; i < FIB_MAX_TABLES; i++)
 		header->table[i].v4_default = header->table[i].v6_default = FIB_GROUP_NO_ROUTE;
 	fib_store(&header->magic, FIB_MAGIC);

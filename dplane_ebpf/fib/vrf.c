@@ -52,6 +52,7 @@ int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
 			continue;
 		fib->vrfs += !vrf->kernel_table;
 		vrf->kernel_table = kernel_table;
+		fib_store(&fib->memory.header->kernel_table[number], kernel_table);
 		*table = (uint16_t)number;
 		err = 0;
 	}

@@ -142,6 +142,8 @@ static void add(struct links *links, const struct address_key *key, uint32_t bro
 		address->table = interface->table;
 		list_add(&interface->addresses, &address->in_interface);
 		tell_nexthops(links, interface);
+		/* an earlier process's tables do not have it as the router's own */
+		links->take_over = true;
 	}
 	address->generation = links->generation;
 

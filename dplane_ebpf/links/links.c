@@ -13,8 +13,9 @@
 
 #include "dplane_ebpf/log.h"
 
-#define TICK_MS 1000
-#define RETRY_TICKS 15
+#define TICK_MS 250 /* a quarter of the shortest time that the tables count without */
+#define ASK_TICKS 4
+#define RETRY_TICKS 60
 #define RESYNC_RETRY_MS 1000
 
 uint64_t links_now(void)
@@ -69,7 +70,9 @@ static void resync(struct links *links)
 
 static void tick(struct links *links, unsigned int ticks)
 {
-	nexthop_retry(links);
+	datapath_alive(links->datapath);
+	if (ticks % ASK_TICKS == 0)
+		nexthop_retry(links);
 	if (ticks % RETRY_TICKS == 0) {
 		interface_retry(links);
 		neighbour_retry(links);
@@ -103,6 +106,7 @@ static void *run(void *arg)
 		if (links->resync && links_now() >= links->resync_at)
 			resync(links);
 		interface_judge_changed(links);
+		predecessor_look(links);
 		nexthop_read_queue(links);
 		netlink_read_errors(links);
 		if (links_now() >= next_tick) {
@@ -177,6 +181,9 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 			 strerror(-err));
 		goto failed;
 	}
+	links->take_over = false;
+	predecessor_look(links);
+	datapath_alive(datapath);
 	fib_nexthop_watch(fib, nexthop_watcher, links);
 	nexthop_read_queue(links);
 	err = start_thread(links);
@@ -209,6 +216,12 @@ void links_stop(struct links *links)
 	fib_nexthop_watch(links->fib, NULL, NULL);
 	nexthop_read_queue(links);
 	links_free(links);
+}
+
+void links_take_over(struct links *links)
+{
+	links->take_over = true;
+	eventfd_write(links->wake_fd, 1);
 }
 
 static int by_ifindex(const void *a, const void *b)

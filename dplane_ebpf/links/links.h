@@ -34,6 +34,12 @@ struct links *links_start(struct fib *fib, struct datapath *datapath, char *erro
  */
 void links_stop(struct links *links);
 
+/*
+ * The tables are full, or what an earlier process left contradicts them: its program is replaced by ours, soon. Any thread.
+ * Nothing happens where there is none.
+ */
+void links_take_over(struct links *links);
+
 struct links_interface {
 	uint32_t ifindex;
 	char name[IF_NAMESIZE];

@@ -129,7 +129,9 @@ struct links {
 	bool told_refused, told_request, told_memory, told_resync;
 
 	pthread_t thread;
-	atomic_bool stop; /* from here on the program's maps and the FIB stay as they are */
+	atomic_bool take_over; /* the earlier process's program is to be replaced */
+	uint64_t checked;      /* events, when its next hops were looked at */
+	atomic_bool stop;      /* from here on the program's maps and the FIB stay as they are */
 	atomic_uint_fast64_t events, resyncs, errors, refused;
 
 	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown */
@@ -220,6 +222,11 @@ bool neighbour_usable(const struct neighbour *neighbour);
 void neighbour_drop_interface(struct links *links, struct interface *interface);
 void neighbour_sweep(struct links *links, struct interface *interface);
 void neighbour_retry(struct links *links);
+
+/* ---- predecessor.c ---- */
+
+/* Takes out of an earlier process's tables what is not so any more, after events; or replaces them, where that is wanted. */
+void predecessor_look(struct links *links);
 
 /* ---- nexthop.c ---- */
 

@@ -121,6 +121,11 @@ static void readable(struct __sk_buff *skb, size_t n)
 	skb->data_end = (__u32)(unsigned long)(packet + n);
 }
 
+__u64 bpf_ktime_get_coarse_ns(void)
+{
+	return 0;
+}
+
 __u32 bpf_get_smp_processor_id(void)
 {
 	return 0;

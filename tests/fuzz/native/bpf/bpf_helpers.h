@@ -16,6 +16,7 @@
 /* libbpf has a function of this name */
 #define bpf_map_lookup_elem native_map_lookup_elem
 void *bpf_map_lookup_elem(void *map, const void *key);
+__u64 bpf_ktime_get_coarse_ns(void);
 __u32 bpf_get_smp_processor_id(void);
 long bpf_skb_pull_data(struct __sk_buff *skb, __u32 len);
 long bpf_csum_update(struct __sk_buff *skb, __u32 sum);
