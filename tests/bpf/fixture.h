@@ -121,6 +121,7 @@ TCase *ecmp_tests(void);
 TCase *lookup_tests(void);
 TCase *datapath_tests(void);
 TCase *pins_tests(void);
+TCase *predecessor_tests(void);
 TCase *wire_tests(void);
 
 #endif /* TESTS_BPF_FIXTURE_H */
