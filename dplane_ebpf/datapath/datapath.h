@@ -98,7 +98,7 @@ unsigned int datapath_take_over(struct datapath *datapath);
 int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key);
 int datapath_neighbour_del(struct datapath *datapath, const struct fib_neigh_key *key);
 
-/* Sums over all CPUs. */
+/* Sums over all CPUs; what an earlier process's program does in our time is counted as ours. */
 void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
 void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
 			       struct fib_nexthop_counters *sum);

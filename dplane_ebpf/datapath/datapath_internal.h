@@ -41,6 +41,10 @@ struct datapath {
 
 	bool clsact_only;
 	struct attachment *attachments;
+	/* the earlier process's counters, and what they were when we began; NULL: there was none */
+	struct fib_cpu_counters *earlier;
+	uint32_t earlier_cpus;
+	uint64_t earlier_start[FIB_CNT_MAX];
 	struct predecessor *predecessor; /* NULL: none, or taken over */
 	uint64_t hold_ns;
 
@@ -76,6 +80,8 @@ void predecessor_close(struct datapath *datapath);
 /* As datapath_interface_set(), but what the earlier process did not forward it does not start to. */
 void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
 			       bool v6);
+/* Adds what the earlier process's program has counted in our time, to the last packet. */
+void predecessor_add_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
 void predecessor_alive(struct datapath *datapath, uint64_t until);
 
 /* ---- grace.c ---- */

@@ -84,6 +84,36 @@ static bool understood(const struct fib_header *header)
 	       fib_geometry_valid(&header->geometry);
 }
 
+static void sum_up(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX])
+{
+	for (uint32_t cpu = 0; cpu < datapath->earlier_cpus; cpu++) {
+		for (int i = 0; i < FIB_CNT_MAX; i++)
+			packets[i] += __atomic_load_n(&datapath->earlier[cpu].packets[i],
+						      __ATOMIC_RELAXED);
+	}
+}
+
+/* They stay mapped to the end: packets that are under way when the program is replaced are counted too. */
+static bool open_counters(struct datapath *datapath, const struct predecessor *predecessor)
+{
+	datapath->earlier_cpus = predecessor->geometry.cpus;
+	datapath->earlier = pinned_array(datapath, "counters",
+					 datapath->earlier_cpus * sizeof(*datapath->earlier));
+	if (!datapath->earlier)
+		return false;
+	sum_up(datapath, datapath->earlier_start);
+	return true;
+}
+
+void predecessor_add_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX])
+{
+	if (!datapath->earlier)
+		return;
+	sum_up(datapath, packets);
+	for (int i = 0; i < FIB_CNT_MAX; i++)
+		packets[i] -= datapath->earlier_start[i];
+}
+
 void predecessor_open(struct datapath *datapath)
 {
 	struct predecessor *predecessor;
@@ -103,17 +133,24 @@ void predecessor_open(struct datapath *datapath)
 			pinned_array(datapath, "fib_nexthop", nexthop_size(predecessor));
 		predecessor->interfaces = pinned_array(datapath, "interfaces", INTERFACES_SIZE);
 	}
-	if (predecessor->nexthop && predecessor->interfaces)
+	if (predecessor->nexthop && predecessor->interfaces && open_counters(datapath, predecessor))
 		datapath->predecessor = predecessor;
 	else
 		predecessor_free(predecessor);
 }
 
-void predecessor_close(struct datapath *datapath)
+static void end(struct datapath *datapath)
 {
 	if (datapath->predecessor)
 		predecessor_free(datapath->predecessor);
 	datapath->predecessor = NULL;
+}
+
+void predecessor_close(struct datapath *datapath)
+{
+	end(datapath);
+	unmap(datapath->earlier, datapath->earlier_cpus * sizeof(*datapath->earlier));
+	datapath->earlier = NULL;
 }
 
 bool datapath_has_predecessor(const struct datapath *datapath)
@@ -192,7 +229,7 @@ unsigned int datapath_take_over(struct datapath *datapath)
 			failed++;
 		}
 	}
-	predecessor_close(datapath);
+	end(datapath);
 	if (!pins_make(datapath, error, sizeof(error)))
 		dpe_log(LOG_ERR, "%s; if zebra is killed the kernel alone forwards", error);
 	return failed;

@@ -63,6 +63,7 @@ void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT
 			packets[i] += __atomic_load_n(&datapath->counters[cpu].packets[i],
 						      __ATOMIC_RELAXED);
 	}
+	predecessor_add_counters(datapath, packets);
 }
 
 void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,

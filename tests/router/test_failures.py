@@ -159,6 +159,44 @@ def test_killed_zebra_keeps_forwarding(net):
     assert [(seen["lost"], seen["doubled"]) for seen in results] == [(0, 0)] * 4, results
 
 
+def test_link_fails_while_zebra_is_dead(net):
+    """Nobody tells the tables, which count only for a while then: the kernel, which knows, forwards."""
+    net.r1.stop_daemon("zebra", signal.SIGKILL)
+    try:
+        net.r1.sh("ip", "link", "set", "dev", "r1-r2", "down")
+        wait_until("h2 is reached over r3", lambda: datagrams(net.h1, net.h2, HOSTS["h2"][V4], count=200,
+                                                              flows=64)["lost"] == 0, timeout=20)
+        by_kernel = net.r1.kernel_forwarded()
+        for family in (V4, V6):
+            assert datagrams(net.h1, net.h2, HOSTS["h2"][family], count=500)["lost"] == 0
+        assert net.r1.kernel_forwarded() - by_kernel >= 1000
+    finally:
+        net.r1.sh("ip", "link", "set", "dev", "r1-r2", "up")
+        for daemon in net.r1.daemons[1:]:
+            net.r1.stop_daemon(daemon, signal.SIGKILL)
+        net.r1.start("-K", "15")
+    net.wait_steady()
+    forwards_everything(net, net.r1, (net.r2, net.r3), net.r4)
+
+
+def test_end_with_retain_keeps_forwarding(net, need_module):
+    """zebra -r leaves its routes in the kernel when it ends, and so do we: program and pins stay."""
+    net.r1.restart("-r", "-K", "15")
+    net.wait_steady()
+    net.r1.stop_daemon("zebra")
+    try:
+        assert "program" in os.listdir(net.r1.pin)
+        by_kernel = net.r1.kernel_forwarded()
+        assert datagrams(net.h1, net.h2, HOSTS["h2"][V4], count=2000)["lost"] == 0
+        assert net.r1.kernel_forwarded() - by_kernel < 40
+    finally:
+        for daemon in net.r1.daemons[1:]:
+            net.r1.stop_daemon(daemon, signal.SIGKILL)
+        net.r1.start("-K", "15")
+    net.wait_steady()
+    forwards_everything(net, net.r1, (net.r2, net.r3), net.r4)
+
+
 def test_restarted_without_and_with_the_module(net, need_module):
     """Taking the module away, and adding it again, loses nothing either; without it the kernel forwards."""
     running = witnesses(net)
