@@ -7,6 +7,15 @@
 
 #include "tests/fuzz/fib_operations.h"
 
+/* Of a small group: up to three for each member, others or members too. */
+static void take_backups(struct fib_member *member)
+{
+	uint8_t how = take8(&in);
+
+	for (uint8_t i = 0; i < (how & 3); i++)
+		member->backup[i] = model_key((uint8_t)(how + 12 * i));
+}
+
 static size_t take_members(struct fib_member *members, uint8_t *key)
 {
 	uint8_t how = take8(&in), first = take8(&in);
@@ -23,6 +32,8 @@ static size_t take_members(struct fib_member *members, uint8_t *key)
 		/* what is behind a gateway's address does not count */
 		if (how & 64 && members[i].nexthop.family != AF_INET6)
 			members[i].nexthop.gate[15] = how;
+		if (n < 5 && how & 8)
+			take_backups(&members[i]);
 	}
 	return n;
 }

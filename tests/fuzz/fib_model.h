@@ -34,8 +34,11 @@ extern const struct fib_geometry model_geometry[MODEL_GEOMETRIES];
 #define MODEL_KEYS 256u
 
 struct model_member {
-	uint8_t key;
-	uint64_t weight; /* the sum, where it was given more than once */
+	struct fib_nexthop_key key;
+	uint8_t byte;	 /* that it is known by */
+	uint64_t weight; /* the sum, where it was given more than once; 0: a backup only */
+	uint32_t backups;
+	const struct model_member *backup[FIB_MAX_BACKUPS];
 };
 
 struct model_group {

@@ -48,6 +48,41 @@ void model_group_new(uint32_t id)
 	group->used = true;
 }
 
+static uint8_t byte_of(const struct fib_nexthop_key *key)
+{
+	for (unsigned int byte = 0; byte < MODEL_KEYS; byte++) {
+		const struct fib_nexthop_key is = model_key((uint8_t)byte);
+
+		if (key_equal(&is, key))
+			return (uint8_t)byte;
+	}
+	must(false, "a next hop of no byte");
+	return 0;
+}
+
+/* Found, or new without weight. */
+static struct model_member *member_with(struct model_group *group,
+					const struct fib_nexthop_key *key)
+{
+	for (uint32_t i = 0; i < group->n; i++) {
+		if (key_equal(&group->member[i].key, key))
+			return &group->member[i];
+	}
+	group->member[group->n] = (struct model_member){.key = *key, .byte = byte_of(key)};
+	return &group->member[group->n++];
+}
+
+static void add_backup(struct model_member *member, const struct model_member *backup)
+{
+	if (member == backup || member->backups == FIB_MAX_BACKUPS)
+		return;
+	for (uint32_t i = 0; i < member->backups; i++) {
+		if (member->backup[i] == backup)
+			return;
+	}
+	member->backup[member->backups++] = backup;
+}
+
 void model_group_members(uint32_t id, const uint8_t *key, const struct fib_member *members,
 			 size_t n)
 {
@@ -57,18 +92,17 @@ void model_group_members(uint32_t id, const uint8_t *key, const struct fib_membe
 	for (size_t i = 0; i < n; i++) {
 		const struct fib_nexthop_key is = model_key(key[i]);
 		uint64_t weight = members[i].weight ? members[i].weight : 1;
-		uint32_t k;
+		struct model_member *member = member_with(group, &is);
 
-		for (k = 0; k < group->n; k++) {
-			const struct fib_nexthop_key other = model_key(group->member[k].key);
+		weight += member->weight;
+		member->weight = weight < UINT32_MAX ? weight : UINT32_MAX;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct fib_nexthop_key is = model_key(key[i]);
+		struct model_member *member = member_with(group, &is);
 
-			if (key_equal(&other, &is))
-				break;
-		}
-		if (k == group->n)
-			group->member[group->n++] = (struct model_member){.key = key[i]};
-		weight += group->member[k].weight;
-		group->member[k].weight = weight < UINT32_MAX ? weight : UINT32_MAX;
+		for (size_t b = 0; b < FIB_MAX_BACKUPS && members[i].backup[b].ifindex; b++)
+			add_backup(member, member_with(group, &members[i].backup[b]));
 	}
 }
 
@@ -87,21 +121,58 @@ static const struct model_member *member_of(const struct model_group *group, uin
 	must(nexthop < model->geometry.nexthops && model->nexthop[nexthop].used,
 	     "next hop %u is not in use", nexthop);
 	for (uint32_t i = 0; i < group->n; i++) {
-		const struct fib_nexthop_key key = model_key(group->member[i].key);
-
-		if (key_equal(&key, &model->nexthop[nexthop].key))
+		if (key_equal(&group->member[i].key, &model->nexthop[nexthop].key))
 			return &group->member[i];
 	}
 	return NULL;
 }
 
-/* Shares by weight among those that are up, or among all where none is; never off by a slot. */
+static bool is_up(const struct model_member *member)
+{
+	for (uint32_t i = 0; i < model->geometry.nexthops; i++) {
+		if (model->nexthop[i].used && key_equal(&model->nexthop[i].key, &member->key))
+			return !model->nexthop[i].adjacency.down;
+	}
+	must(false, "a member without a next hop");
+	return false;
+}
+
+static const struct model_member *stand_in(const struct model_member *member)
+{
+	for (uint32_t i = 0; i < member->backups; i++) {
+		if (is_up(member->backup[i]))
+			return member->backup[i];
+	}
+	return NULL;
+}
+
+/* What a member's slots go by: its weight, or that of those for which it stands in. */
+static uint64_t share_of(const struct model_group *group, const struct model_member *member)
+{
+	bool any = false, any_backup = false;
+	uint64_t share = 0;
+
+	for (uint32_t i = 0; i < group->n; i++) {
+		const struct model_member *other = &group->member[i];
+
+		if (!other->weight)
+			continue;
+		any |= is_up(other);
+		any_backup |= stand_in(other) != NULL;
+		if (stand_in(other) == member)
+			share += other->weight;
+	}
+	if (any)
+		return is_up(member) ? member->weight : 0;
+	return any_backup ? share : member->weight;
+}
+
+/* Shares by weight among those that are up, else among their backups, else among all; never off by a slot. */
 static void check_shares(uint32_t id, const struct fib_group_info *info)
 {
 	uint64_t desc = model->memory.group[id], total = 0;
 	uint32_t slots = FIB_DESC_MASK(desc) + 1, offset = FIB_DESC_OFFSET(desc), sum = 0;
 	uint32_t count[MODEL_NEXTHOPS] = {0};
-	bool up = false;
 
 	must(!(slots & (slots - 1)) && slots <= FIB_MAX_GROUP_SLOTS, "%u slots", slots);
 	must(offset <= model->geometry.slots && slots <= model->geometry.slots - offset,
@@ -113,18 +184,13 @@ static void check_shares(uint32_t id, const struct fib_group_info *info)
 		     nexthop);
 		count[nexthop]++;
 	}
-	for (size_t i = 0; i < info->n; i++)
-		up |= !model->nexthop[info->members[i].nexthop].adjacency.down;
-	for (size_t i = 0; i < info->n; i++) {
-		if (!up || !model->nexthop[info->members[i].nexthop].adjacency.down)
-			total += info->members[i].weight;
-	}
+	for (uint32_t i = 0; i < model->group[id].n; i++)
+		total += share_of(&model->group[id], &model->group[id].member[i]);
 	for (size_t i = 0; i < info->n; i++) {
 		uint32_t nexthop = info->members[i].nexthop;
-		uint64_t share = (uint64_t)slots * info->members[i].weight;
+		uint64_t share =
+			slots * share_of(&model->group[id], member_of(&model->group[id], nexthop));
 
-		if (up && model->nexthop[nexthop].adjacency.down)
-			share = 0;
 		must(count[nexthop] * total < share + total &&
 			     count[nexthop] * total + total > share,
 		     "next hop %u has %u of %u slots", nexthop, count[nexthop], slots);

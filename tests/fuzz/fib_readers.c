@@ -64,8 +64,8 @@ static void reader_note(void)
 		struct model_group *group = &model->group[id];
 
 		for (uint32_t i = 0; group->used && i < group->n; i++)
-			group->window[group->member[i].key / 64] |= 1ull
-								    << group->member[i].key % 64;
+			group->window[group->member[i].byte / 64] |= 1ull
+								     << group->member[i].byte % 64;
 	}
 }
 
