@@ -7,13 +7,16 @@
 
 #include "tests/fuzz/fib_operations.h"
 
-/* Of a small group: up to three for each member, others or members too. */
+/* Few next hops, so that all of a group are down now and then. */
+#define PROTECTED_KEYS 8u
+
+/* Up to three backups for each member of a small group, others or members too. */
 static void take_backups(struct fib_member *member)
 {
 	uint8_t how = take8(&in);
 
-	for (uint8_t i = 0; i < (how & 3); i++)
-		member->backup[i] = model_key((uint8_t)(how + 12 * i));
+	for (unsigned int i = 0; i < (how & 3u); i++)
+		member->backup[i] = model_key((how >> 2 << i ^ how >> 5) % PROTECTED_KEYS);
 }
 
 static size_t take_members(struct fib_member *members, uint8_t *key)
@@ -22,7 +25,11 @@ static size_t take_members(struct fib_member *members, uint8_t *key)
 	size_t n = how < 128 ? how % 5 : how % (MODEL_MEMBERS + 1);
 
 	for (size_t i = 0; i < n; i++) {
+		bool protect = n < 5 && how & 8;
+
 		key[i] = n < 5 ? take8(&in) : (uint8_t)(first + i * (how & 1 ? 1 : 12));
+		if (protect)
+			key[i] %= PROTECTED_KEYS;
 		members[i] = (struct fib_member){
 			.nexthop = model_key(key[i]),
 			.weight = how & 32   ? first >> (i & 7)
@@ -32,7 +39,7 @@ static size_t take_members(struct fib_member *members, uint8_t *key)
 		/* what is behind a gateway's address does not count */
 		if (how & 64 && members[i].nexthop.family != AF_INET6)
 			members[i].nexthop.gate[15] = how;
-		if (n < 5 && how & 8)
+		if (protect)
 			take_backups(&members[i]);
 	}
 	return n;
@@ -150,6 +157,22 @@ void nexthop_resolve(void)
 	if (!err)
 		nexthop->adjacency = adjacency;
 	model_check_nexthop(number);
+}
+
+void link_change(void)
+{
+	uint8_t how = take8(&in);
+
+	for (uint32_t number = 1; number < model->geometry.nexthops; number++) {
+		struct model_nexthop *nexthop = &model->nexthop[number];
+
+		if (!nexthop->used || nexthop->key.ifindex != 1 + (how & 3u))
+			continue;
+		nexthop->adjacency.down = how & 4;
+		must(!fib_nexthop_resolve(model->fib, number, &nexthop->key, &nexthop->adjacency),
+		     "next hop %u", number);
+	}
+	groups_check();
 }
 
 void groups_check(void)

@@ -51,6 +51,8 @@ void group_new(void);
 void group_change(void);
 void group_drop(uint32_t group);
 void nexthop_resolve(void);
+/* All next hops of an interface fail, or are back. */
+void link_change(void);
 void groups_check(void);
 void groups_end(void);
 

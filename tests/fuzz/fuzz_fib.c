@@ -121,6 +121,8 @@ void operation(void)
 		if (may_compact) {
 			may_compact = false;
 			compact();
+		} else {
+			link_change();
 		}
 		break;
 	case 31:
