@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A witness for traffic: sends numbered UDP datagrams over many flows, and on
- * the other side tells which were lost, doubled or overtaken. Prints one line
- * of JSON at its end.
+ * the other side tells which were lost, doubled or overtaken, for how long none of a flow came
+ * through, and by which interfaces each flow came. Prints one line of JSON at its end.
  *
  *   witness recv [-6] -p PORT [-i IDLE_MS] [-t MAX_SECONDS]
  *   witness send [-6] -p PORT -d ADDRESS [-r PACKETS_A_SECOND] [-n PACKETS] [-f FLOWS] [-l BYTES]
  *
  * recv says "ready" on stderr once it listens, and ends after IDLE_MS without a packet
  * (once there was one), at MAX_SECONDS, or on SIGTERM or SIGINT. Sequence numbers
- * are one a flow; a flow is a source port. send also ends on SIGTERM.
+ * are one a flow; a flow is a source port, and flows take turns. send also ends on SIGTERM.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -22,19 +22,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MAX_FLOWS 1024
 #define MAX_SEQUENCE (1u << 22) /* per flow, for the bitmap of what was seen */
+#define MAX_TIMES (1u << 23)	/* datagrams whose time of sending is remembered */
+#define MAX_WAYS 8
 #define MAGIC 0x77697473u
 
 struct datagram {
 	uint32_t magic;
 	uint32_t flow;
 	uint32_t sequence; /* from 0 */
-	uint32_t reserved;
+	uint32_t flows;	   /* how many there are */
+	uint64_t sent_ns;
 };
 
 struct flow {
@@ -42,7 +46,12 @@ struct flow {
 	uint32_t highest; /* plus one */
 	uint8_t *seen;
 	uint8_t ttl_low, ttl_high;
+	int way[MAX_WAYS]; /* interfaces in the order in which it first came by them; 0 ends it */
 };
+
+/* When each datagram that came was sent, by its place in the order of sending; 0: it did not come. */
+static uint64_t *sent_at;
+static uint32_t sent_flows, sent_end;
 
 struct options {
 	int family;
@@ -97,8 +106,67 @@ static socklen_t make_address(const struct options *o, struct sockaddr_storage *
 	exit(2);
 }
 
+static void note_way(struct flow *f, int ifindex)
+{
+	int i = 0;
+
+	while (i < MAX_WAYS && f->way[i] && f->way[i] != ifindex)
+		i++;
+	if (i < MAX_WAYS)
+		f->way[i] = ifindex;
+}
+
+static void note_time(const struct datagram *d, uint32_t flow, uint32_t sequence)
+{
+	uint64_t place;
+
+	sent_flows = be32toh(d->flows);
+	place = (uint64_t)sequence * sent_flows + flow;
+	if (place >= MAX_TIMES)
+		return;
+	sent_at[place] = be64toh(d->sent_ns);
+	if (place >= sent_end)
+		sent_end = place + 1;
+}
+
+struct outage {
+	uint64_t ns;	    /* the longest */
+	unsigned int count; /* how many there were */
+};
+
+/*
+ * Losses that follow one another within a turn of the flows are one outage. It lasted from the last datagram that was
+ * sent before and came, to the first one after: any flow's, so that both are near.
+ */
+static struct outage find_outages(void)
+{
+	struct outage found = {0};
+	uint64_t began = 0, before = 0;
+	uint32_t last_lost = 0;
+
+	for (uint32_t i = 0; i < sent_end; i++) {
+		if (!sent_at[i]) {
+			if (!began)
+				began = before;
+			last_lost = i;
+			continue;
+		}
+		before = sent_at[i];
+		if (!began)
+			continue;
+		if (i == last_lost + 1 && before - began > found.ns)
+			found.ns = before - began;
+		if (i - last_lost > sent_flows) {
+			began = 0;
+			found.count++;
+		}
+	}
+	found.count += began != 0;
+	return found;
+}
+
 /* Returns true for a datagram of ours that was counted. */
-static bool note(struct flow *flows, const struct datagram *d, int ttl)
+static bool note(struct flow *flows, const struct datagram *d, int ttl, int ifindex)
 {
 	uint32_t number = be32toh(d->flow), sequence = be32toh(d->sequence);
 	struct flow *f;
@@ -113,6 +181,8 @@ static bool note(struct flow *flows, const struct datagram *d, int ttl)
 		f->ttl_low = f->ttl_high = ttl;
 	}
 	f->received++;
+	note_way(f, ifindex);
+	note_time(d, number, sequence);
 	if (ttl < f->ttl_low)
 		f->ttl_low = ttl;
 	if (ttl > f->ttl_high)
@@ -127,8 +197,27 @@ static bool note(struct flow *flows, const struct datagram *d, int ttl)
 	return true;
 }
 
-static void report(const struct flow *flows, uint64_t gap_ns)
+/* The interfaces of each flow, as a JSON array. */
+static void report_ways(const struct flow *flows)
 {
+	const char *comma = "";
+
+	printf("\"ways\": [");
+	for (unsigned int i = 0; i < MAX_FLOWS; i++) {
+		if (!flows[i].seen)
+			continue;
+		printf("%s[", comma);
+		for (int w = 0; w < MAX_WAYS && flows[i].way[w]; w++)
+			printf("%s%d", w ? ", " : "", flows[i].way[w]);
+		printf("]");
+		comma = ", ";
+	}
+	printf("]");
+}
+
+static void report(const struct flow *flows, uint64_t gap_ns, uint32_t overflow)
+{
+	struct outage outage = find_outages();
 	uint64_t received = 0, doubled = 0, reordered = 0, expected = 0;
 	unsigned int count = 0, low = 255, high = 0;
 
@@ -149,23 +238,36 @@ static void report(const struct flow *flows, uint64_t gap_ns)
 	}
 	/* "missing" cannot see datagrams lost after the last one that came: compare with "sent" */
 	printf("{\"received\": %llu, \"missing\": %llu, \"doubled\": %llu, \"reordered\": %llu, "
-	       "\"flows\": %u, \"ttlLow\": %u, \"ttlHigh\": %u, \"longestGapMs\": %.3f}\n",
+	       "\"flows\": %u, \"ttlLow\": %u, \"ttlHigh\": %u, \"longestGapMs\": %.3f, "
+	       "\"outages\": %u, \"outageMs\": %.3f, \"receiverDropped\": %u, ",
 	       (unsigned long long)received, (unsigned long long)(expected - (received - doubled)),
 	       (unsigned long long)doubled, (unsigned long long)reordered, count, count ? low : 0,
-	       high, gap_ns / 1e6);
+	       high, gap_ns / 1e6, outage.count, outage.ns / 1e6, overflow);
+	report_ways(flows);
+	printf("}\n");
 }
 
-static int ttl_of(struct msghdr *message)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
-		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
-		    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT)) {
-			int ttl;
+/* What the kernel says beside a datagram. */
+struct beside {
+	int ttl, ifindex;
+	uint32_t overflow; /* datagrams that the socket had no room for, so far */
+};
 
-			memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
-			return ttl;
-		}
-	return 0;
+static void read_beside(struct msghdr *message, struct beside *beside)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		const void *data = CMSG_DATA(c);
+
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
+			memcpy(&beside->overflow, data, sizeof(beside->overflow));
+		else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
+			 (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
+			memcpy(&beside->ttl, data, sizeof(beside->ttl));
+		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
+			beside->ifindex = ((const struct in_pktinfo *)data)->ipi_ifindex;
+		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+			beside->ifindex = ((const struct in6_pktinfo *)data)->ipi6_ifindex;
+	}
 }
 
 static int receive(const struct options *o)
@@ -173,25 +275,31 @@ static int receive(const struct options *o)
 	struct flow *flows = calloc(MAX_FLOWS, sizeof(*flows));
 	uint64_t began = now_ns(), last = 0, gap = 0;
 	int one = 1, size = 32 << 20;
+	struct beside beside = {0};
 	struct sockaddr_storage address;
 	socklen_t length = make_address(o, &address);
 	int fd = socket(o->family, SOCK_DGRAM, 0);
 
-	if (!flows)
+	sent_at = calloc(MAX_TIMES, sizeof(*sent_at));
+	if (!flows || !sent_at)
 		fail("memory");
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, length))
 		fail("cannot listen");
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (o->family == AF_INET)
+	setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof(one));
+	if (o->family == AF_INET) {
 		setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one));
-	else
+		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
+	} else {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
+	}
 	fprintf(stderr, "ready\n");
 
 	while (!stop) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
-		char buffer[65536], control[64];
+		char buffer[65536], control[256];
 		struct iovec vector = {buffer, sizeof(buffer)};
 		struct msghdr message = {.msg_iov = &vector,
 					 .msg_iovlen = 1,
@@ -200,11 +308,14 @@ static int receive(const struct options *o)
 		ssize_t n;
 		uint64_t t;
 
-		poll(&p, 1, 20);
 		n = recvmsg(fd, &message, MSG_DONTWAIT);
+		if (n < 0 && poll(&p, 1, 20) > 0)
+			n = recvmsg(fd, &message, MSG_DONTWAIT);
 		t = now_ns();
+		if (n >= 0)
+			read_beside(&message, &beside);
 		if (n >= (ssize_t)sizeof(struct datagram) &&
-		    note(flows, (struct datagram *)buffer, ttl_of(&message))) {
+		    note(flows, (struct datagram *)buffer, beside.ttl, beside.ifindex)) {
 			if (last && t - last > gap)
 				gap = t - last;
 			last = t;
@@ -214,7 +325,7 @@ static int receive(const struct options *o)
 		if (o->seconds && t - began > (uint64_t)o->seconds * 1000000000u)
 			break;
 	}
-	report(flows, gap);
+	report(flows, gap, beside.overflow);
 	return 0;
 }
 
@@ -234,6 +345,7 @@ static int transmit(const struct options *o)
 			fail("cannot connect");
 	}
 
+	prctl(PR_SET_TIMERSLACK, 1);
 	begin = now_ns();
 	for (uint64_t i = 0; !stop && (!o->count || i < o->count); i++) {
 		unsigned int flow = i % o->flows;
@@ -243,6 +355,8 @@ static int transmit(const struct options *o)
 		d->magic = htobe32(MAGIC);
 		d->flow = htobe32(flow);
 		d->sequence = htobe32(sequence[flow]);
+		d->flows = htobe32(o->flows);
+		d->sent_ns = htobe64(now_ns());
 		if (send(sockets[flow], buffer, o->length, 0) < 0 &&
 		    send(sockets[flow], buffer, o->length, 0) < 0) {
 			errors++;
