@@ -388,6 +388,11 @@ void fib_group_unref(struct fib *fib, uint32_t group);
 
 /* Compute and publish the slots of a group from members, liveness and weights. */
 void fib_slots_publish(struct fib *fib, uint32_t group);
+/*
+ * A route goes from another group to this one. If it is the first to have it, nobody's flows are disturbed when this one's slots are
+ * made from the other's; and then none of the route's own but those that have to.
+ */
+void fib_slots_follow(struct fib *fib, uint32_t group, uint32_t other);
 /* Retires the slots; the descriptor goes now, or with the group's id. */
 void fib_slots_remove(struct fib *fib, uint32_t group, bool group_ends);
 /* Groups that found no slots try again. */

@@ -223,6 +223,7 @@ int fib_route_set(struct fib *fib, const struct fib_prefix *prefix, uint32_t gro
 		}
 	}
 	if (!err) {
+		fib_slots_follow(fib, group, old);
 		fib_group_ref(fib, group);
 		if (old)
 			fib_group_unref(fib, old);

@@ -3,6 +3,8 @@
  * The slots of a group, from its members, which of them are up, their weights and backups,
  * with the fewest moves: the only place where slots are written.
  */
+#include <string.h>
+
 #include "dplane_ebpf/fib/fib_internal.h"
 
 /*
@@ -28,8 +30,7 @@ static uint32_t slots_wanted(const struct fib_group *group)
 	while ((wanted < SLOTS_PER_MEMBER * group->n_own && wanted < FIB_MAX_GROUP_SLOTS) ||
 	       ((uint64_t)wanted * least < 2 * total && wanted < SLOTS_FOR_WEIGHTS))
 		wanted *= 2;
-	/* larger is kept: to shrink would move flows */
-	return wanted > group->slots ? wanted : group->slots;
+	return wanted;
 }
 
 static bool member_up(const struct fib *fib, const struct fib_group *group, uint32_t i)
@@ -96,13 +97,12 @@ static void slots_share(struct fib_group *group, uint32_t slots)
 	}
 }
 
-/* Fills value[] with next hops. Returns whether it differs from what is published. */
-static bool slots_assign(struct fib *fib, const struct fib_group *group, uint16_t *value,
-			 uint32_t slots)
+/* Fills value[] with next hops, the same as in the other group's slots wherever a next hop has a share left. */
+static void slots_assign(struct fib *fib, const struct fib_group *group,
+			 const struct fib_group *like, uint16_t *value, uint32_t slots)
 {
-	const uint16_t *old = &fib->memory.slot[group->offset];
+	const uint16_t *old = &fib->memory.slot[like->offset];
 	uint32_t quota[FIB_MAX_GROUP_SLOTS], next = 0, mark;
-	bool changed = slots != group->slots;
 
 	for (uint32_t i = 0; i < group->n; i++) {
 		quota[i] = group->member[i].slots;
@@ -110,7 +110,7 @@ static bool slots_assign(struct fib *fib, const struct fib_group *group, uint16_
 	}
 	for (uint32_t i = 0; i < slots; i++) {
 		/* flows that an old slot had find it again in a larger table */
-		value[i] = group->slots ? old[i & (group->slots - 1)] : 0;
+		value[i] = like->slots ? old[i & (like->slots - 1)] : 0;
 		mark = fib->nexthop[value[i]].mark;
 		if (mark && quota[mark - 1])
 			quota[mark - 1]--;
@@ -124,11 +124,9 @@ static bool slots_assign(struct fib *fib, const struct fib_group *group, uint16_
 			next++;
 		quota[next]--;
 		value[i] = (uint16_t)group->member[next].nexthop;
-		changed = true;
 	}
 	for (uint32_t i = 0; i < group->n; i++)
 		fib->nexthop[group->member[i].nexthop].mark = 0;
-	return changed;
 }
 
 static void desc_publish(struct fib *fib, uint32_t id)
@@ -173,7 +171,15 @@ void fib_slots_remove(struct fib *fib, uint32_t id, bool group_ends)
 	fib_retire(fib, FIB_POOL_SLOT, group->offset, slots);
 }
 
-void fib_slots_publish(struct fib *fib, uint32_t id)
+static bool is_published(const struct fib *fib, const struct fib_group *group,
+			 const uint16_t *value, uint32_t slots)
+{
+	return slots == group->slots &&
+	       !memcmp(value, &fib->memory.slot[group->offset], slots * sizeof(*value));
+}
+
+/* Flows stay where they are in another group's slots, or its own. */
+static void slots_publish(struct fib *fib, uint32_t id, const struct fib_group *like)
 {
 	struct fib_group *group = &fib->group[id];
 	uint32_t old = group->slots, old_offset = group->offset, slots, offset;
@@ -185,10 +191,14 @@ void fib_slots_publish(struct fib *fib, uint32_t id)
 		return;
 	}
 	slots = slots_wanted(group);
+	/* larger is kept: to shrink would move flows */
+	if (group->n_own > 1 && slots < like->slots)
+		slots = like->slots;
 	shares(fib, group, &protected);
 	group_protect(fib, group, protected);
 	slots_share(group, slots);
-	if (!slots_assign(fib, group, value, slots))
+	slots_assign(fib, group, like, value, slots);
+	if (is_published(fib, group, value, slots))
 		return;
 	offset = fib_pool_alloc(&fib->pool[FIB_POOL_SLOT], slots);
 	if (offset == FIB_POOL_NONE) {
@@ -213,6 +223,19 @@ void fib_slots_publish(struct fib *fib, uint32_t id)
 	desc_publish(fib, id);
 	if (old)
 		fib_retire(fib, FIB_POOL_SLOT, old_offset, old);
+}
+
+void fib_slots_publish(struct fib *fib, uint32_t id)
+{
+	slots_publish(fib, id, &fib->group[id]);
+}
+
+void fib_slots_follow(struct fib *fib, uint32_t id, uint32_t other)
+{
+	if (id < FIB_GROUP_FIRST || other < FIB_GROUP_FIRST || id == other)
+		return;
+	if (!fib->group[id].routes && fib->group[id].slots && fib->group[other].slots)
+		slots_publish(fib, id, &fib->group[other]);
 }
 
 void fib_slots_place(struct fib *fib)

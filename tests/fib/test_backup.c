@@ -147,6 +147,45 @@ START_TEST(the_update_after_a_failover_moves_nothing)
 }
 END_TEST
 
+/* zebra gives other members another group: what its first route came from decides where flows are. */
+START_TEST(a_new_group_goes_on_where_the_old_was)
+{
+	struct fib_member members[3] = {member_of(1, 1), member_of(2, 1), member_of(3, 1)};
+	uint16_t all[64], failed[64], after[64];
+	uint32_t group = 0, two = 0, again = 0;
+
+	ck_assert_int_eq(fib_group_set(fib, &group, members, 3), 0);
+	route_set("10.0.0.0/8", group);
+	slots_read(group, all);
+	set_down(1, true);
+	slots_read(group, failed);
+
+	ck_assert_int_eq(fib_group_set(fib, &two, &members[1], 2), 0);
+	route_set("10.0.0.0/8", two);
+	ck_assert_uint_eq(slots_read(two, after), 64);
+	ck_assert_mem_eq(failed, after, sizeof(after));
+	/* it has a route now, which others may not disturb */
+	set_down(1, false);
+	route_set("10.1.0.0/16", group);
+	route_set("10.1.0.0/16", two);
+	slots_read(two, after);
+	ck_assert_mem_eq(failed, after, sizeof(after));
+
+	/* back to three: a third moves, and nothing between the other two */
+	ck_assert_int_eq(fib_group_set(fib, &again, members, 3), 0);
+	route_set("10.0.0.0/8", again);
+	slots_read(again, after);
+	for (int i = 0; i < 64; i++)
+		ck_assert(after[i] == failed[i] || after[i] == nexthop_of(1));
+	ck_assert_uint_le(slots_count(after, 64, nexthop_of(1)), 22);
+	route_del("10.0.0.0/8");
+	route_del("10.1.0.0/16");
+	fib_group_drop(fib, group);
+	fib_group_drop(fib, two);
+	fib_group_drop(fib, again);
+}
+END_TEST
+
 START_TEST(backups_come_and_go_with_the_group)
 {
 	struct fib_member member = protected_member(1, 2, 3);
@@ -180,6 +219,7 @@ TCase *backup_case(void)
 	tcase_add_test(tcase, survivors_come_before_backups);
 	tcase_add_test(tcase, members_may_be_backups);
 	tcase_add_test(tcase, the_update_after_a_failover_moves_nothing);
+	tcase_add_test(tcase, a_new_group_goes_on_where_the_old_was);
 	tcase_add_test(tcase, backups_come_and_go_with_the_group);
 	return tcase;
 }
