@@ -10,10 +10,17 @@
 
 PREDECL_HASH(nhe_table);
 
+/* The FIB's group for those of an id's routes that have this MTU. */
+struct nhe_group {
+	struct nhe_group *next;
+	uint16_t mtu; /* 0: none of their own, the first of each id */
+	uint32_t group;
+};
+
 struct nhe {
 	struct nhe_table_item item;
 	uint32_t id;
-	uint32_t group;
+	struct nhe_group groups;
 	/* those members that have backups: zebra's next-hop contexts come without, so routes bring them */
 	struct fib_member *protected;
 	size_t n_protected;
@@ -195,9 +202,16 @@ struct groups *groups_new(struct fib *fib)
 
 static void forget(struct groups *groups, struct nhe *nhe)
 {
+	struct nhe_group *group = &nhe->groups, *next;
+
 	nhe_table_del(&groups->table, nhe);
-	if (nhe->group >= FIB_GROUP_FIRST)
-		fib_group_drop(groups->fib, nhe->group);
+	for (; group; group = next) {
+		next = group->next;
+		if (group->group >= FIB_GROUP_FIRST)
+			fib_group_drop(groups->fib, group->group);
+		if (group != &nhe->groups)
+			free(group);
+	}
 	free(nhe->protected);
 	free(nhe);
 }
@@ -221,23 +235,46 @@ static struct nhe *find(struct groups *groups, uint32_t id)
 	return nhe_table_find(&groups->table, &key);
 }
 
-/* Writes a group's members, or none after a verdict. */
-static int publish(struct groups *groups, struct nhe *nhe, const struct fib_member *members,
-		   size_t n)
+static void set_mtu(struct fib_member *members, size_t n, uint16_t mtu)
+{
+	for (size_t i = 0; i < n; i++) {
+		members[i].nexthop.mtu = mtu;
+		for (size_t b = 0; b < FIB_MAX_BACKUPS && members[i].backup[b].ifindex; b++)
+			members[i].backup[b].mtu = mtu;
+	}
+}
+
+/* Writes the members of one of an id's groups, with its MTU, or none after a verdict. */
+static int publish_one(struct groups *groups, struct nhe_group *to, struct fib_member *members,
+		       size_t n)
 {
 	/* Routes hold the FIB's group, so it stays whatever becomes of its members. */
-	uint32_t group = nhe->group >= FIB_GROUP_FIRST ? nhe->group : 0;
-	int err = fib_group_set(groups->fib, &group, members, n);
+	uint32_t group = to->group >= FIB_GROUP_FIRST ? to->group : 0;
+	int err;
 
+	set_mtu(members, n, to->mtu);
+	err = fib_group_set(groups->fib, &group, members, n);
 	if (err == 0) {
-		nhe->group = group;
+		to->group = group;
 		return 0;
 	}
 	/* The old members are not what zebra wants any more. */
 	if (group)
 		fib_group_set(groups->fib, &group, NULL, 0);
 	else
-		nhe->group = FIB_GROUP_OVERFLOW;
+		to->group = FIB_GROUP_OVERFLOW;
+	return err;
+}
+
+static int publish(struct groups *groups, struct nhe *nhe, struct fib_member *members, size_t n)
+{
+	int err = 0;
+
+	for (struct nhe_group *group = &nhe->groups; group; group = group->next) {
+		int one = publish_one(groups, group, members, n);
+
+		err = err ? err : one;
+	}
 	return err;
 }
 
@@ -275,9 +312,9 @@ int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_grou
 	 * zebra's own ids never change from blackhole to something else. A protocol's may, while routes go on
 	 * using it: those get a group without members, which sends to the kernel.
 	 */
-	if (verdict < FIB_GROUP_FIRST && nhe->group < FIB_GROUP_FIRST &&
+	if (verdict < FIB_GROUP_FIRST && nhe->groups.group < FIB_GROUP_FIRST &&
 	    nhe_id < ZEBRA_NHG_PROTO_LOWER) {
-		nhe->group = verdict;
+		nhe->groups.group = verdict;
 		return 0;
 	}
 	if (verdict < FIB_GROUP_FIRST)
@@ -320,7 +357,7 @@ int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_
 	struct fib_member members[MEMBERS_MAX];
 	size_t n;
 
-	if (!nhe || nhe->group < FIB_GROUP_FIRST || (!backups->nexthop && !nhe->n_protected))
+	if (!nhe || nhe->groups.group < FIB_GROUP_FIRST || (!backups->nexthop && !nhe->n_protected))
 		return 0;
 	if (read_members(ng, members, &n) < FIB_GROUP_FIRST)
 		return 0;
@@ -338,17 +375,46 @@ void groups_del(struct groups *groups, uint32_t nhe_id)
 		forget(groups, nhe);
 }
 
-bool groups_find(struct groups *groups, uint32_t nhe_id, uint32_t *group)
+/* The group for routes with this MTU, made if it is the first. */
+static uint32_t group_of_mtu(struct groups *groups, struct nhe *nhe, const struct nexthop_group *ng,
+			     uint16_t mtu)
+{
+	struct fib_member members[MEMBERS_MAX];
+	struct nhe_group *group = &nhe->groups;
+	size_t n;
+
+	for (; group; group = group->next) {
+		if (group->mtu == mtu)
+			return group->group;
+	}
+	/* a verdict has no MTU */
+	if (nhe->groups.group < FIB_GROUP_FIRST)
+		return nhe->groups.group;
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return FIB_GROUP_OVERFLOW;
+	group->mtu = mtu;
+	if (read_members(ng, members, &n) < FIB_GROUP_FIRST)
+		n = 0;
+	recall_backups(nhe, members, n);
+	group->next = nhe->groups.next;
+	nhe->groups.next = group;
+	publish_one(groups, group, members, n);
+	return group->group;
+}
+
+bool groups_find(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
+		 uint16_t mtu, uint32_t *group)
 {
 	struct nhe *nhe = nhe_id ? find(groups, nhe_id) : NULL;
 
 	if (nhe)
-		*group = nhe->group;
+		*group = group_of_mtu(groups, nhe, ng, mtu);
 	return nhe != NULL;
 }
 
 uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng,
-		     const struct nexthop_group *backups, bool *owned)
+		     const struct nexthop_group *backups, uint16_t mtu, bool *owned)
 {
 	struct fib_member members[MEMBERS_MAX];
 	uint32_t group = 0;
@@ -359,6 +425,7 @@ uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng,
 	if (verdict < FIB_GROUP_FIRST)
 		return verdict;
 	add_backups(members, n, ng, backups);
+	set_mtu(members, n, mtu);
 	if (fib_group_set(groups->fib, &group, members, n))
 		return FIB_GROUP_OVERFLOW;
 	*owned = group >= FIB_GROUP_FIRST;

@@ -27,14 +27,18 @@ int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_
 /* Whether packets would go the same ways. */
 bool groups_same_members(const struct nexthop_group *a, const struct nexthop_group *b);
 
-/* The FIB's group or verdict for an id; false: the id is not known. */
-bool groups_find(struct groups *groups, uint32_t nhe_id, uint32_t *group);
+/*
+ * The FIB's group or verdict for a route of this id, with these next hops and an MTU of its own (0: none); false: the
+ * id is not known.
+ */
+bool groups_find(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
+		 uint16_t mtu, uint32_t *group);
 
 /*
- * A group for next hops without an id. Where *owned is true the caller drops it
+ * A group for next hops without an id, of a route with this MTU. Where *owned is true the caller drops it
  * once a route has it.
  */
 uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng,
-		     const struct nexthop_group *backups, bool *owned);
+		     const struct nexthop_group *backups, uint16_t mtu, bool *owned);
 
 #endif /* DPLANE_EBPF_GROUPS_H */

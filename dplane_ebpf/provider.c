@@ -89,9 +89,20 @@ static bool fib_prefix_of(const struct zebra_dplane_ctx *ctx, struct fib_prefix 
 	return true;
 }
 
+/* What zebra has the kernel take for the route's MTU; 0: the interfaces'. */
+static uint16_t route_mtu(const struct zebra_dplane_ctx *ctx)
+{
+	uint32_t mtu = dplane_ctx_get_mtu(ctx), resolved = dplane_ctx_get_nh_mtu(ctx);
+
+	if (!mtu || (resolved && resolved < mtu))
+		mtu = resolved;
+	return mtu < UINT16_MAX ? (uint16_t)mtu : 0;
+}
+
 /* The group of a route's next hops. The caller drops it if *owned. */
 static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, bool *owned)
 {
+	uint16_t mtu = route_mtu(ctx);
 	uint32_t group;
 
 	*owned = false;
@@ -99,7 +110,8 @@ static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, 
 		return FIB_GROUP_UNSUPPORTED;
 	if (compat_route_is_local(ctx))
 		return FIB_GROUP_LOCAL;
-	if (groups_find(provider.groups, dplane_ctx_get_nhe_id(ctx), &group)) {
+	if (groups_find(provider.groups, dplane_ctx_get_nhe_id(ctx), dplane_ctx_get_ng(ctx), mtu,
+			&group)) {
 		check(groups_protect(provider.groups, dplane_ctx_get_nhe_id(ctx),
 				     dplane_ctx_get_ng(ctx), dplane_ctx_get_backup_ng(ctx)),
 		      "a route's backup next hops");
@@ -107,7 +119,7 @@ static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, 
 	}
 	count(PROVIDER_GROUP_UNKNOWN);
 	return groups_make(provider.groups, dplane_ctx_get_ng(ctx), dplane_ctx_get_backup_ng(ctx),
-			   owned);
+			   mtu, owned);
 }
 
 static bool is_update_to_others(const struct zebra_dplane_ctx *ctx)

@@ -149,6 +149,7 @@ struct fib_nexthop_key {
 	uint32_t ifindex;
 	uint8_t family; /* of gate: AF_INET, AF_INET6, or 0: the network is connected */
 	uint8_t gate[16];
+	uint16_t mtu; /* of the routes that go this way; 0: as the interface's */
 };
 
 #define FIB_MAX_BACKUPS 4u

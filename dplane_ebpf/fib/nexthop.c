@@ -35,13 +35,13 @@ bool fib_nexthop_key_valid(const struct fib_nexthop_key *key)
 
 static bool key_equal(const struct fib_nexthop_key *a, const struct fib_nexthop_key *b)
 {
-	return a->ifindex == b->ifindex && a->family == b->family &&
+	return a->ifindex == b->ifindex && a->family == b->family && a->mtu == b->mtu &&
 	       !memcmp(a->gate, b->gate, gate_len(a->family));
 }
 
 static uint32_t *key_bucket(struct fib *fib, const struct fib_nexthop_key *key)
 {
-	uint64_t hash = (uint64_t)key->ifindex << 8 | key->family;
+	uint64_t hash = (uint64_t)key->mtu << 40 | (uint64_t)key->ifindex << 8 | key->family;
 
 	for (size_t i = 0; i < gate_len(key->family); i++)
 		hash = hash * 1099511628211ull + key->gate[i];
@@ -69,6 +69,7 @@ uint32_t fib_nexthop_ref(struct fib *fib, const struct fib_nexthop_key *key)
 	LIST_INIT(&entry->members);
 	entry->key.ifindex = key->ifindex;
 	entry->key.family = key->family;
+	entry->key.mtu = key->mtu;
 	memcpy(entry->key.gate, key->gate, gate_len(key->family));
 	entry->refs = 1;
 	entry->next = *bucket;

@@ -92,6 +92,7 @@ struct nexthop {
 	uint32_t number; /* the FIB's */
 	uint32_t generation;
 	struct fib_neigh_key key; /* family 0: connected */
+	uint16_t mtu;		  /* of its routes; 0: the interface's */
 	bool published;
 	struct fib_adjacency adjacency; /* as published */
 	bool pending;			/* the kernel has to be asked, when asked_at allows */

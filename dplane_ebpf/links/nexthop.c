@@ -184,6 +184,8 @@ static struct fib_adjacency reach(const struct nexthop *nexthop, const struct ne
 	struct fib_adjacency adjacency = {.action = FIB_NH_KERNEL};
 
 	adjacency.mtu = interface->mtu > UINT16_MAX ? UINT16_MAX : interface->mtu;
+	if (nexthop->mtu && nexthop->mtu < adjacency.mtu)
+		adjacency.mtu = nexthop->mtu;
 	memcpy(adjacency.src, interface->mac, sizeof(adjacency.src));
 	if (!interface_is_running(interface)) {
 		adjacency.down = true;
@@ -213,7 +215,8 @@ static void resolve(struct links *links, struct nexthop *nexthop)
 {
 	const struct neighbour *neighbour = neighbour_find(links, &nexthop->key);
 	struct fib_nexthop_key key = {.ifindex = nexthop->key.ifindex,
-				      .family = nexthop->key.family};
+				      .family = nexthop->key.family,
+				      .mtu = nexthop->mtu};
 	struct fib_adjacency adjacency;
 	int err;
 
@@ -284,7 +287,8 @@ static void add(struct links *links, const struct nexthop_event *event)
 
 	if (key.family != AF_UNSPEC)
 		memcpy(key.addr, event->key.gate, key.family == AF_INET ? 4 : sizeof(key.addr));
-	if (nexthop && memcmp(&nexthop->key, &key, sizeof(key)) == 0) {
+	if (nexthop && memcmp(&nexthop->key, &key, sizeof(key)) == 0 &&
+	    nexthop->mtu == event->key.mtu) {
 		nexthop->generation = links->generation;
 		nexthop->published = false;
 		nexthop->had_network = false;
@@ -306,6 +310,7 @@ static void add(struct links *links, const struct nexthop_event *event)
 	}
 	nexthop->number = event->nexthop;
 	nexthop->key = key;
+	nexthop->mtu = event->key.mtu;
 	nexthop->generation = links->generation;
 	nexthop->interface = interface;
 	list_add(&interface->nexthops, &nexthop->in_interface);

@@ -88,6 +88,44 @@ def test_path_mtu_discovery(net, family):
 
 
 @FAMILIES
+def test_route_mtu(net, family):
+    """An MTU of a route's own holds for what is forwarded by it, and for nothing beside; as large as fits goes in eBPF."""
+    version, target, headers = ("-4", "-6")[family], HOSTS["h2"][family], (28, 48)[family]
+    other, router = HOSTS["h3"][family], ("10.0.1.1", "2001:db8:1::1")[family]
+    via = ("via", core_address("r2", "r1")[family], "dev", "r1-r2")
+    # without "lock" Linux ignores the MTU where it forwards IPv6
+    lock = (("mtu",), ("mtu", "lock"))[family]
+
+    def forget():
+        net.h1.sh("ip", version, "route", "flush", "cache")
+
+    try:
+        for mtu in (1400, 1300):
+            net.r1.sh("ip", version, "route", "replace", target, *via, *lock, mtu)
+            wait_until(f"r1 answers for its MTU of {mtu}", lambda mtu=mtu: forget() or [
+                error["info"] for error in probe(net.h1, target, size=1500 - headers)["errors"]] == [mtu])
+            forget()
+            large = probe(net.h1, target, size=mtu - headers + 1)["errors"]
+            assert large and (large[0]["type"], large[0]["info"]) == (TOO_BIG[family], mtu), large
+            assert large[0]["from"] == router, large
+            forget()
+            with net.forwarded_by_ebpf(500, net.r1):
+                seen = datagrams(net.h1, net.h2, target, count=500, length=mtu - headers)
+            assert seen["lost"] == 0, seen
+            beside = probe(net.h1, other, size=1500 - headers)["errors"]
+            assert beside and beside[0]["errno"] == errno.ECONNREFUSED, beside
+            forget()
+            done = Transfer(net.h1, net.h2, target, megabytes=5).finish()
+            assert done["intact"] and done["bytes"] == 5 << 20, done
+    finally:
+        net.r1.sh("ip", version, "route", "del", target, *via)
+        net.wait_steady()
+        forget()
+    wait_until("the MTU is forgotten with the route", lambda: probe(net.h1, target, size=1500 - headers)[
+        "errors"][0]["errno"] == errno.ECONNREFUSED)
+
+
+@FAMILIES
 def test_ping_own_addresses(net, family):
     """Each router answers on its loopback and on the address that faces the asking host's side."""
     own = [loopback(router)[family] for router in ("r1", "r2", "r3", "r4", "r5")]
