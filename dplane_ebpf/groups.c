@@ -2,11 +2,10 @@
 /* Next-hop groups by zebra's id. */
 #include "dplane_ebpf/groups.h"
 
+#include "dplane_ebpf/members.h"
+
 #include "lib/jhash.h"
 #include "lib/typesafe.h"
-
-/* More members than zebra is built for cannot come; a group with more goes to the kernel. */
-#define MEMBERS_MAX MULTIPATH_NUM
 
 PREDECL_HASH(nhe_table);
 
@@ -42,147 +41,6 @@ struct groups {
 	struct fib *fib;
 	struct nhe_table_head table;
 };
-
-/* What the kernel does with such a route; see RTN_* in zebra's rt_netlink.c. */
-static uint32_t blackhole_verdict(const struct nexthop *nexthop)
-{
-	switch (nexthop->bh_type) {
-	case BLACKHOLE_REJECT:
-	case BLACKHOLE_ADMINPROHIB:
-		return FIB_GROUP_REJECT;
-	case BLACKHOLE_UNSPEC:
-	case BLACKHOLE_NULL:
-		return FIB_GROUP_BLACKHOLE;
-	}
-	return FIB_GROUP_UNSUPPORTED;
-}
-
-/* Whether the program can send packets this way: plain IP, on an interface that zebra named. */
-static bool plain(const struct nexthop *nexthop)
-{
-	return nexthop->ifindex > 0 && !nexthop->nh_label && !nexthop->nh_srv6 &&
-	       !nexthop->nh_encap_type && !CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_EVPN);
-}
-
-static void fill_key(struct fib_nexthop_key *key, const struct nexthop *nexthop)
-{
-	memset(key, 0, sizeof(*key));
-	key->ifindex = nexthop->ifindex;
-	switch (nexthop->type) {
-	case NEXTHOP_TYPE_IPV4:
-	case NEXTHOP_TYPE_IPV4_IFINDEX:
-		/* 0.0.0.0 is how some protocols write "on this interface" */
-		if (nexthop->gate.ipv4.s_addr != INADDR_ANY)
-			key->family = AF_INET;
-		memcpy(key->gate, &nexthop->gate.ipv4, sizeof(nexthop->gate.ipv4));
-		break;
-	case NEXTHOP_TYPE_IPV6:
-	case NEXTHOP_TYPE_IPV6_IFINDEX:
-		if (!IN6_IS_ADDR_UNSPECIFIED(&nexthop->gate.ipv6))
-			key->family = AF_INET6;
-		memcpy(key->gate, &nexthop->gate.ipv6, sizeof(nexthop->gate.ipv6));
-		break;
-	case NEXTHOP_TYPE_IFINDEX:
-	case NEXTHOP_TYPE_BLACKHOLE:
-		break;
-	}
-}
-
-static void fill_member(struct fib_member *member, const struct nexthop *nexthop)
-{
-	memset(member, 0, sizeof(*member));
-	fill_key(&member->nexthop, nexthop);
-	member->weight = nexthop->weight;
-}
-
-/* Whether the next hop counts: not one that only stands for those it resolves to. */
-static bool counts(const struct nexthop *nexthop)
-{
-	return !CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_RECURSIVE) &&
-	       NEXTHOP_IS_ACTIVE(nexthop->flags);
-}
-
-/* The members that count, maybe none; or a verdict for the whole group. */
-static uint32_t read_members(const struct nexthop_group *ng, struct fib_member *members, size_t *n)
-{
-	const struct nexthop *nexthop;
-
-	*n = 0;
-	if (!ng)
-		return FIB_GROUP_UNSUPPORTED;
-	for (ALL_NEXTHOPS_PTR(ng, nexthop)) {
-		if (!counts(nexthop))
-			continue;
-		if (nexthop->type == NEXTHOP_TYPE_BLACKHOLE)
-			return *n ? FIB_GROUP_UNSUPPORTED : blackhole_verdict(nexthop);
-		if (!plain(nexthop) || *n == MEMBERS_MAX)
-			return FIB_GROUP_UNSUPPORTED;
-		fill_member(&members[(*n)++], nexthop);
-	}
-	return FIB_GROUP_FIRST;
-}
-
-bool groups_same_members(const struct nexthop_group *a, const struct nexthop_group *b)
-{
-	struct fib_member members_a[MEMBERS_MAX], members_b[MEMBERS_MAX];
-	size_t n_a, n_b;
-
-	if (read_members(a, members_a, &n_a) != read_members(b, members_b, &n_b) || n_a != n_b)
-		return false;
-	for (size_t i = 0; i < n_a; i++) {
-		if (memcmp(&members_a[i].nexthop, &members_b[i].nexthop,
-			   sizeof(members_a[i].nexthop)))
-			return false;
-	}
-	return true;
-}
-
-/* The backup of this number in zebra's list, NULL: there is none. */
-static const struct nexthop *backup_at(const struct nexthop_group *backups, unsigned int index)
-{
-	const struct nexthop *nexthop = backups->nexthop;
-
-	while (nexthop && index--)
-		nexthop = nexthop->next;
-	return nexthop;
-}
-
-static void fill_backups(struct fib_member *member, const struct nexthop *nexthop,
-			 const struct nexthop_group *backups)
-{
-	size_t n = 0;
-
-	for (unsigned int i = 0; i < nexthop->backup_num && n < FIB_MAX_BACKUPS; i++) {
-		const struct nexthop *backup = backup_at(backups, nexthop->backup_idx[i]);
-
-		if (backup && CHECK_FLAG(backup->flags, NEXTHOP_FLAG_RECURSIVE))
-			backup = backup->resolved;
-		if (!backup || backup->type == NEXTHOP_TYPE_BLACKHOLE)
-			continue;
-		if (plain(backup))
-			fill_key(&member->backup[n++], backup);
-		else
-			member->backup_refused = true;
-	}
-}
-
-/* Gives each member of a route's group the backups that the route has for it. */
-static void add_backups(struct fib_member *members, size_t n, const struct nexthop_group *ng,
-			const struct nexthop_group *backups)
-{
-	const struct nexthop *nexthop;
-	size_t i = 0;
-
-	if (!backups || !backups->nexthop)
-		return;
-	for (ALL_NEXTHOPS_PTR(ng, nexthop)) {
-		if (!counts(nexthop))
-			continue;
-		if (i < n && CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_HAS_BACKUP))
-			fill_backups(&members[i], nexthop, backups);
-		i++;
-	}
-}
 
 static bool is_protected(const struct fib_member *member)
 {
@@ -298,7 +156,7 @@ int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_grou
 	struct fib_member members[MEMBERS_MAX];
 	struct nhe *nhe = find(groups, nhe_id);
 	size_t n;
-	uint32_t verdict = read_members(ng, members, &n);
+	uint32_t verdict = members_read(ng, members, &n);
 
 	if (!nhe) {
 		nhe = calloc(1, sizeof(*nhe));
@@ -359,9 +217,9 @@ int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_
 
 	if (!nhe || nhe->groups.group < FIB_GROUP_FIRST || (!backups->nexthop && !nhe->n_protected))
 		return 0;
-	if (read_members(ng, members, &n) < FIB_GROUP_FIRST)
+	if (members_read(ng, members, &n) < FIB_GROUP_FIRST)
 		return 0;
-	add_backups(members, n, ng, backups);
+	members_add_backups(members, n, ng, backups);
 	if (!remember_backups(nhe, members, n))
 		return 0;
 	return publish(groups, nhe, members, n);
@@ -394,7 +252,7 @@ static uint32_t group_of_mtu(struct groups *groups, struct nhe *nhe, const struc
 	if (!group)
 		return FIB_GROUP_OVERFLOW;
 	group->mtu = mtu;
-	if (read_members(ng, members, &n) < FIB_GROUP_FIRST)
+	if (members_read(ng, members, &n) < FIB_GROUP_FIRST)
 		n = 0;
 	recall_backups(nhe, members, n);
 	group->next = nhe->groups.next;
@@ -419,12 +277,12 @@ uint32_t groups_make(struct groups *groups, const struct nexthop_group *ng,
 	struct fib_member members[MEMBERS_MAX];
 	uint32_t group = 0;
 	size_t n;
-	uint32_t verdict = read_members(ng, members, &n);
+	uint32_t verdict = members_read(ng, members, &n);
 
 	*owned = false;
 	if (verdict < FIB_GROUP_FIRST)
 		return verdict;
-	add_backups(members, n, ng, backups);
+	members_add_backups(members, n, ng, backups);
 	set_mtu(members, n, mtu);
 	if (fib_group_set(groups->fib, &group, members, n))
 		return FIB_GROUP_OVERFLOW;

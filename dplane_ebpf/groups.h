@@ -24,9 +24,6 @@ void groups_del(struct groups *groups, uint32_t nhe_id);
 int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
 		   const struct nexthop_group *backups);
 
-/* Whether packets would go the same ways. */
-bool groups_same_members(const struct nexthop_group *a, const struct nexthop_group *b);
-
 /*
  * The FIB's group or verdict for a route of this id, with these next hops and an MTU of its own (0: none); false: the
  * id is not known.

@@ -7,6 +7,7 @@
 
 #include "dplane_ebpf/groups.h"
 #include "dplane_ebpf/log.h"
+#include "dplane_ebpf/members.h"
 #include "dplane_ebpf/srcdest.h"
 #include "dplane_ebpf/takeover.h"
 
@@ -125,7 +126,7 @@ static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, 
 static bool is_update_to_others(const struct zebra_dplane_ctx *ctx)
 {
 	return dplane_ctx_get_op(ctx) == DPLANE_OP_ROUTE_UPDATE &&
-	       !groups_same_members(dplane_ctx_get_old_ng(ctx), dplane_ctx_get_ng(ctx));
+	       !members_same(dplane_ctx_get_old_ng(ctx), dplane_ctx_get_ng(ctx));
 }
 
 static void route_set(const struct zebra_dplane_ctx *ctx)
