@@ -39,6 +39,7 @@ static const char *zebra_version(void)
 static void load(void)
 {
 	char self[PATH_MAX], path[PATH_MAX + sizeof(MODULE_FILE)];
+	module_prepare prepare;
 	void *handle;
 	Dl_info info;
 
@@ -53,8 +54,12 @@ static void load(void)
 		stay_out("%s", dlerror());
 		return;
 	}
-	start = (module_start)dlsym(handle, MODULE_START);
-	if (!start)
+	prepare = (module_prepare)dlsym(handle, MODULE_PREPARE);
+	if (prepare)
+		start = (module_start)dlsym(handle, MODULE_START);
+	if (start)
+		prepare();
+	else
 		stay_out("%s is not of this version of dplane_ebpf: install both files again",
 			 path);
 }

@@ -64,7 +64,8 @@ static bool open_all(char *error, size_t len)
 	}
 	/* its thread inherits the privileges, to attach programs later */
 	frr_with_privs(&zserv_privs) {
-		module.links = links_start(module.fib, module.datapath, error, len);
+		module.links =
+			links_start(module.fib, module.datapath, module.options.bypass, error, len);
 	}
 	return module.links != NULL;
 }
@@ -111,7 +112,13 @@ static const char *instance(void)
 }
 
 /* Looked up by name: see loader.c. */
+__attribute__((visibility("default"))) void dplane_ebpf_prepare(void);
 __attribute__((visibility("default"))) void dplane_ebpf_start(compat_loop *loop, const char *args);
+
+void dplane_ebpf_prepare(void)
+{
+	links_prepare();
+}
 
 void dplane_ebpf_start(compat_loop *loop, const char *args)
 {

@@ -2,6 +2,7 @@
 /* The module's options. */
 #include "dplane_ebpf/options.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,30 @@ static bool set_size(struct options *options, const char *value)
 	return options->small || strcmp(value, "full") == 0;
 }
 
+/* Names of interfaces, which need not exist yet. */
+static bool set_bypass(struct options *options, const char *value)
+{
+	const char *name = value;
+
+	if ((size_t)snprintf(options->bypass, sizeof(options->bypass), "%s", value) >=
+	    sizeof(options->bypass))
+		return false;
+	while (name) {
+		size_t len = strcspn(name, "+");
+
+		if (len == 0 || len >= IF_NAMESIZE)
+			return false;
+		name = name[len] ? name + len + 1 : NULL;
+	}
+	return true;
+}
+
 static const struct option {
 	const char *key;
 	bool (*set)(struct options *options, const char *value);
 	const char *expected;
 } option_table[] = {
+	{"bypass", set_bypass, "all, or names of interfaces with + between them"},
 	{"hold", set_hold, "seconds, 1 to 86400, or forever"},
 	{"pin", set_pin, "an absolute path on a bpffs, or none"},
 	{"size", set_size, "full or small"},
@@ -65,7 +85,8 @@ static bool set_one(struct options *options, const char *key, const char *value,
 	}
 	snprintf(
 		error, error_len,
-		"unknown option '%s': there are pin=DIR|none, size=full|small and hold=SECONDS|forever",
+		"unknown option '%s': there are pin=DIR|none, size=full|small, hold=SECONDS|forever and "
+		"bypass=all|IFNAME+...",
 		key);
 	return false;
 }
@@ -78,6 +99,7 @@ bool options_parse(struct options *options, const char *text, const char *instan
 	char *word;
 
 	options->small = false;
+	options->bypass[0] = '\0';
 	options->hold_seconds = HOLD_DEFAULT;
 	snprintf(options->pin_dir, sizeof(options->pin_dir), "%s/%s", PIN_BASE, instance);
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", text ? text : "") >= sizeof(copy)) {

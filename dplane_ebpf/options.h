@@ -12,6 +12,7 @@ struct options {
 	unsigned int
 		hold_seconds; /* how long the tables of a zebra that died are forwarded by; 0: for ever */
 	bool small;	      /* tables for a laboratory */
+	char bypass[256]; /* where bypassing is allowed, as links_start() takes it */
 };
 
 /*

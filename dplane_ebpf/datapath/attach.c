@@ -16,13 +16,6 @@
 
 #include "dplane_ebpf/datapath/datapath_internal.h"
 
-/* linux/bpf.h has it from 6.6 on, and the headers may be older than the kernel */
-#define TCX_INGRESS 46
-
-/* What tells our filter from those of others. */
-#define CLSACT_HANDLE 0xdeb
-#define CLSACT_PRIORITY 57005
-
 static struct attachment *attachment_find(const struct datapath *datapath, uint32_t ifindex)
 {
 	struct attachment *a = datapath->attachments;
@@ -38,7 +31,7 @@ static bool tcx_has_program(uint32_t ifindex, uint32_t id)
 {
 	__u32 ids[64], count = sizeof(ids) / sizeof(ids[0]), flags = 0;
 
-	if (bpf_prog_query(ifindex, TCX_INGRESS, 0, &flags, ids, &count))
+	if (bpf_prog_query(ifindex, DATAPATH_TCX_INGRESS, 0, &flags, ids, &count))
 		return false;
 	for (__u32 i = 0; i < count; i++) {
 		if (ids[i] == id)
@@ -101,7 +94,7 @@ static int tcx_attach(const struct datapath *datapath, uint32_t ifindex, bool *d
 
 	if (fd >= 0)
 		return fd;
-	fd = bpf_link_create(datapath_program_fd(datapath), ifindex, TCX_INGRESS, NULL);
+	fd = bpf_link_create(datapath_program_fd(datapath), ifindex, DATAPATH_TCX_INGRESS, NULL);
 	if (fd < 0)
 		return -errno;
 	if (pins_link_path(datapath, ifindex, path) && bpf_obj_pin(fd, path)) {
@@ -118,8 +111,9 @@ static int tcx_attach(const struct datapath *datapath, uint32_t ifindex, bool *d
 static int clsact_attach(const struct datapath *datapath, uint32_t ifindex, bool *qdisc_is_ours)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
-		    .prog_fd = datapath_program_fd(datapath), .flags = BPF_TC_F_REPLACE);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = DATAPATH_CLSACT_HANDLE,
+		    .priority = DATAPATH_CLSACT_PRIORITY, .prog_fd = datapath_program_fd(datapath),
+		    .flags = BPF_TC_F_REPLACE);
 	int err = bpf_tc_hook_create(&hook);
 
 	if (err && err != -EEXIST)
@@ -132,7 +126,8 @@ static int clsact_attach(const struct datapath *datapath, uint32_t ifindex, bool
 static bool clsact_is_predecessors(const struct datapath *datapath, uint32_t ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = DATAPATH_CLSACT_HANDLE,
+		    .priority = DATAPATH_CLSACT_PRIORITY);
 
 	return datapath->predecessor && bpf_tc_query(&hook, &filter) == 0 &&
 	       filter.prog_id == datapath->predecessor->program;
@@ -193,7 +188,8 @@ static bool clsact_empty(uint32_t ifindex)
 static int clsact_detach(uint32_t ifindex, bool qdisc_is_ours)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = DATAPATH_CLSACT_HANDLE,
+		    .priority = DATAPATH_CLSACT_PRIORITY);
 	int err = bpf_tc_detach(&hook, &filter);
 
 	if (qdisc_is_ours && clsact_empty(ifindex)) {

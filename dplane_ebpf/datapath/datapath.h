@@ -51,6 +51,10 @@ void datapath_close(struct datapath *datapath, bool keep);
 void datapath_memory(const struct datapath *datapath, struct fib_memory *memory);
 const struct fib_geometry *datapath_geometry(const struct datapath *datapath);
 
+/* What tells our clsact filter from those of others. */
+#define DATAPATH_CLSACT_HANDLE 0xdeb
+#define DATAPATH_CLSACT_PRIORITY 57005
+
 enum datapath_hook { DATAPATH_HOOK_NONE, DATAPATH_HOOK_TCX, DATAPATH_HOOK_CLSACT };
 
 /*
@@ -65,6 +69,18 @@ int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_h
  * pins. An interface that is gone, or never had anything, is no error.
  */
 int datapath_detach(struct datapath *datapath, uint32_t ifindex);
+
+/*
+ * What others have at an interface's tcx hooks that a packet forwarded by our program does not meet, or would not in the
+ * kernel's way. 0 or a negative errno. Any thread; needs CAP_NET_ADMIN.
+ */
+struct datapath_others {
+	bool tcx;     /* the kernel has such hooks, and we use them: before every clsact filter */
+	bool ingress; /* programs behind ours */
+	bool egress;
+};
+int datapath_others(const struct datapath *datapath, uint32_t ifindex,
+		    struct datapath_others *others);
 
 /*
  * Which families the program forwards for packets that come in by an interface, and in which of

@@ -10,6 +10,10 @@
 struct dplane_ebpf_bpf;
 
 /* Where the program is attached. */
+/* linux/bpf.h has them from 6.6 on, and the headers may be older than the kernel */
+#define DATAPATH_TCX_INGRESS 46
+#define DATAPATH_TCX_EGRESS 47
+
 struct attachment {
 	struct attachment *next;
 	uint32_t ifindex;

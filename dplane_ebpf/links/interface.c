@@ -142,6 +142,7 @@ static void interface_gone(struct links *links, struct interface *interface)
 	interface->known = false;
 	interface->flags = 0;
 	interface->link_changed = true;
+	interface->bypass = 0;
 	detach(links, interface);
 	address_drop_interface(links, interface);
 	neighbour_drop_interface(links, interface);
@@ -155,7 +156,8 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 	struct interface *interface;
 	const struct nlattr *attr;
 	uint32_t master = 0, vrf_table = 0;
-	bool whole = false;
+	char old_name[IF_NAMESIZE];
+	bool whole = false, was_known;
 
 	/* a bridge's word on its ports comes in the same group, and leaving a bridge is no deletion */
 	if (ifi->ifi_family != AF_UNSPEC || ifi->ifi_index <= 0)
@@ -170,6 +172,8 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 	if (!interface)
 		return;
 
+	was_known = interface->known;
+	memcpy(old_name, interface->name, sizeof(old_name));
 	interface->known = true;
 	interface->link_changed = true;
 	interface->generation = links->generation;
@@ -208,6 +212,8 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 		interface->master = master;
 		vrf_changed(links, interface, vrf_table);
 	}
+	if (links->watch && (!was_known || strcmp(old_name, interface->name) != 0))
+		bypass_watch_poke(links->watch);
 	interface_changed(links, interface);
 }
 
@@ -275,20 +281,6 @@ static bool forwards_v6(const struct links *links, const struct interface *inter
 	return interface->v6.forwarding && links->all_v6.forwarding;
 }
 
-static void judge_rules(const struct links *links, bool *v4, bool *v6, char *reason, size_t size)
-{
-	bool lost4 = *v4 && links->rules_v4, lost6 = *v6 && links->rules_v6;
-
-	if (!lost4 && !lost6)
-		return;
-	*v4 &= !lost4;
-	*v6 &= !lost6;
-	snprintf(reason, size, "%s: policy rules beyond the default ones (ip rule)",
-		 lost4 && lost6 ? "IPv4, IPv6"
-		 : lost4	? "IPv4"
-				: "IPv6");
-}
-
 /* What should be accelerated; where not all of it is, the reason. */
 static void judge(struct links *links, struct interface *interface, bool *v4, bool *v6,
 		  uint16_t *table, char *reason, size_t size)
@@ -329,7 +321,7 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 				 "IPv4: strict rp_filter (net.ipv4.conf.%s.rp_filter)",
 				 interface->v4.rp_filter == RP_FILTER_STRICT ? name : "all");
 		}
-		judge_rules(links, v4, v6, reason, size);
+		bypass_judge(links, interface, v4, v6, reason, size);
 	}
 }
 
@@ -380,6 +372,9 @@ static void show(struct links *links, struct interface *interface)
 		.hook = interface->hook,
 		.neighbours = interface->hosts,
 		.table = fib_table_kernel(links->fib, interface->table),
+		.bypass = interface->bypass_shown,
+		.bypass_allowed = interface->bypass_allowed,
+		.out_to_kernel = interface->out_to_kernel,
 	};
 
 	memcpy(shown.name, interface->name, sizeof(shown.name));
@@ -404,6 +399,7 @@ static void judge_one(struct links *links, struct interface *interface)
 	uint16_t table;
 	int err = 0;
 
+	bypass_update(links, interface);
 	judge(links, interface, &v4, &v6, &table, reason, sizeof(reason));
 	/* own addresses are in the new table before packets are looked up there */
 	address_move_interface(links, interface, table);

@@ -46,6 +46,7 @@ static int read_all(struct links *links)
 	err = netlink_dump_all(links);
 	if (!err)
 		interface_sweep(links);
+	bypass_read(links);
 	interface_judge_changed(links);
 	return err;
 }
@@ -105,6 +106,7 @@ static void *run(void *arg)
 			rule_read_again(links);
 		if (links->resync && links_now() >= links->resync_at)
 			resync(links);
+		bypass_read(links);
 		interface_judge_changed(links);
 		predecessor_look(links);
 		nexthop_read_queue(links);
@@ -134,6 +136,8 @@ static int start_thread(struct links *links)
 static void links_free(struct links *links)
 {
 	links->stop = true;
+	bypass_watch_close(links->watch);
+	free(links->allowed);
 	nexthop_free_all(links);
 	interface_free_all(links);
 	table_free(&links->addresses);
@@ -145,6 +149,17 @@ static void links_free(struct links *links)
 	pthread_mutex_destroy(&links->lock);
 	pthread_mutex_destroy(&links->queue_lock);
 	free(links);
+}
+
+static void allow(struct links *links, const char *bypass)
+{
+	char *names = bypass ? strdup(bypass) : NULL, *rest = names, *name;
+
+	while (rest && (name = strsep(&rest, "+")) != NULL) {
+		if (name[0])
+			links_bypass_allow(links, strcmp(name, "all") ? name : NULL, true);
+	}
+	free(names);
 }
 
 struct links *links_start_with(struct fib *fib, struct datapath *datapath,
@@ -171,6 +186,13 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 	}
 	if (netlink_open(links, options, error, error_len) < 0)
 		goto failed;
+	/* before anything is attached: it must not be where it would bypass something */
+	allow(links, options->bypass);
+	links->watch = bypass_watch_open(datapath, links->wake_fd);
+	if (!links->watch) {
+		snprintf(error, error_len, "links: out of memory");
+		goto failed;
+	}
 	err = read_all(links);
 	if (err == -EAGAIN || err == -ETIMEDOUT) {
 		/* too much is changing at this moment: the thread reads it again */
@@ -186,7 +208,9 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 	datapath_alive(datapath);
 	fib_nexthop_watch(fib, nexthop_watcher, links);
 	nexthop_read_queue(links);
-	err = start_thread(links);
+	err = bypass_watch_start(links->watch);
+	if (!err)
+		err = start_thread(links);
 	if (err) {
 		snprintf(error, error_len, "links: cannot start a thread: %s", strerror(err));
 		fib_nexthop_watch(fib, NULL, NULL);
@@ -199,9 +223,10 @@ failed:
 	return NULL;
 }
 
-struct links *links_start(struct fib *fib, struct datapath *datapath, char *error, size_t error_len)
+struct links *links_start(struct fib *fib, struct datapath *datapath, const char *bypass,
+			  char *error, size_t error_len)
 {
-	static const struct links_options options;
+	const struct links_options options = {.bypass = bypass};
 
 	return links_start_with(fib, datapath, &options, error, error_len);
 }

@@ -18,14 +18,48 @@
 
 struct links;
 
+/* What others have set up that the fast path would bypass: name, and what it is. */
+#define LINKS_BYPASS(X) \
+	X(NFTABLES, "nftables", "nftables rules (nft list ruleset)") \
+	X(IPTABLES, "iptables", "iptables rules (iptables-legacy-save)") \
+	X(XFRM, "xfrm", "IPsec policies (ip xfrm policy)") \
+	X(RULES, "rule", "policy rules beyond the default ones (ip rule)") \
+	X(UNKNOWN, "unknown", "what cannot be read (see the log)") \
+	X(INGRESS_CHAIN, "nftables-ingress", "nftables chain at ingress") \
+	X(INGRESS_FILTER, "tc-ingress", "filters at ingress (tc filter)") \
+	X(EGRESS_CHAIN, "nftables-egress", "nftables chain at egress") \
+	X(QDISC, "qdisc", "configured qdisc (tc qdisc)") \
+	X(EGRESS_FILTER, "tc-egress", "filters at egress (tc filter)")
+
+enum links_bypass {
+#define X(e, name, text) LINKS_BYPASS_##e,
+	LINKS_BYPASS(X)
+#undef X
+		LINKS_BYPASS_MAX
+};
+
+/*
+ * Opens what only root may read, for a process that gives that up before links_start(). Without it, what such
+ * a process cannot open later counts as something that would be bypassed. Once, before other threads are started.
+ */
+void links_prepare(void);
+
 /*
  * Open the sockets in the caller's network namespace, read everything that
  * is there, then start the thread. The thread inherits the caller's
- * effective capabilities and needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
+ * effective capabilities and needs CAP_NET_ADMIN and CAP_SYS_ADMIN. bypass: where links_bypass_allow() holds from the
+ * start, names with '+' between them, or "all"; NULL or empty: nowhere.
  * NULL and one line in error otherwise.
  */
-struct links *links_start(struct fib *fib, struct datapath *datapath, char *error,
-			  size_t error_len);
+struct links *links_start(struct fib *fib, struct datapath *datapath, const char *bypass,
+			  char *error, size_t error_len);
+
+/*
+ * Whether the fast path is taken by an interface even where that bypasses something: for packets that come in by
+ * it, and for those that leave by it. By name, of interfaces to come as well; NULL: all. An interface is allowed to if it
+ * is by its name or all are. Any thread.
+ */
+void links_bypass_allow(struct links *links, const char *ifname, bool allowed);
 
 /*
  * Ends the thread, after it has let go of the neighbours of next hops that the FIB has no more.
@@ -50,7 +84,10 @@ struct links_interface {
 	bool v4_forwarding, v6_forwarding; /* the kernel forwards: sysctl */
 	bool v4, v6;			   /* the program forwards */
 	enum datapath_hook hook; /* DATAPATH_HOOK_NONE: packets go to the kernel, because of */
-	char reason[96];	 /* this; also where attached for one family of two only */
+	char reason[192];	 /* this; also where attached for one family of two only */
+	uint32_t bypass;	 /* bits of enum links_bypass: what there is here to be bypassed, */
+	bool bypass_allowed;	 /* and is, if this */
+	bool out_to_kernel;	 /* packets out of it stay with the kernel, because of bypass */
 	uint32_t neighbours;	 /* known to the program, on connected networks */
 	uint32_t table;		 /* the kernel's: main, or a VRF's */
 };

@@ -15,11 +15,13 @@
 #include <stdatomic.h>
 #include <linux/netlink.h>
 
+#include "dplane_ebpf/links/bypass.h"
 #include "dplane_ebpf/links/links.h"
 #include "dplane_ebpf/links/table.h"
 
 struct links_options {
 	int receive_buffer; /* of the socket that events arrive on, bytes; 0: large */
+	const char *bypass; /* as of links_start() */
 };
 
 /* links_start() with options that only tests need. */
@@ -65,6 +67,12 @@ struct interface {
 	char reason[sizeof(((struct links_interface *)0)->reason)];
 	uint32_t hosts;
 
+	uint32_t bypass;       /* bits of enum links_bypass: of this interface alone */
+	uint32_t bypass_found; /* the same, while a view is read */
+	uint32_t bypass_shown; /* with those that all interfaces have */
+	bool bypass_allowed;
+	bool out_to_kernel; /* next hops out of it are not to be used */
+
 	struct links_interface
 		shown; /* under links->lock: what other threads see; ifindex 0: nothing */
 };
@@ -102,6 +110,10 @@ struct nexthop {
 	bool had_network; /* an address of the interface covered the gateway once */
 };
 
+struct bypass_allowance {
+	char name[IF_NAMESIZE];
+};
+
 struct nexthop_event {
 	uint32_t nexthop;
 	struct fib_nexthop_key key;
@@ -124,8 +136,10 @@ struct links {
 	struct netconf all_v4, all_v6;
 	uint32_t rules_v4, rules_v6; /* that packets may be routed by, beyond the kernel's own */
 	bool rules_changed;	     /* they have to be read again */
-	uint32_t generation;	     /* raised by each reading of everything */
-	bool resync;		     /* everything has to be read again, at resync_at */
+	struct bypass_watch *watch;
+	uint32_t bypass_v4, bypass_v6; /* bits of enum links_bypass: for all interfaces */
+	uint32_t generation;	       /* raised by each reading of everything */
+	bool resync;		       /* everything has to be read again, at resync_at */
 	uint64_t resync_at;
 	bool told_refused, told_request, told_memory, told_resync;
 
@@ -135,7 +149,10 @@ struct links {
 	atomic_bool stop;      /* from here on the program's maps and the FIB stay as they are */
 	atomic_uint_fast64_t events, resyncs, errors, refused;
 
-	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown */
+	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown; and what follows */
+	struct bypass_allowance *allowed;
+	size_t allowed_n;
+	bool all_allowed, allowed_changed;
 
 	pthread_mutex_t queue_lock; /* taken under the FIB's lock */
 	struct nexthop_event *queue;
@@ -204,6 +221,17 @@ void vrf_changed(struct links *links, struct interface *interface, uint32_t kern
 
 void rule_message(struct links *links, const struct nlmsghdr *nlh);
 void rule_read_again(struct links *links);
+
+/* ---- bypass.c ---- */
+
+/* Takes over what the watch found, what is allowed, and policy rules: interfaces that this concerns have changed. */
+void bypass_read(struct links *links);
+void bypass_apply(struct links *links, const struct bypass_view *view);
+/* Before an interface is judged: what is allowed there, and whether packets out of it may take the fast path. */
+void bypass_update(struct links *links, struct interface *interface);
+/* Takes away families that would bypass something, and adds to the reason. */
+void bypass_judge(struct links *links, struct interface *interface, bool *v4, bool *v6,
+		  char *reason, size_t size);
 
 /* ---- address.c ---- */
 

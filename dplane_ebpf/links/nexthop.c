@@ -201,6 +201,8 @@ static struct fib_adjacency reach(const struct nexthop *nexthop, const struct ne
 	} else {
 		adjacency.action = FIB_NH_RESOLVE;
 	}
+	if (interface->out_to_kernel)
+		adjacency.action = FIB_NH_KERNEL;
 	return adjacency;
 }
 

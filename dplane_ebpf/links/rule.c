@@ -71,7 +71,6 @@ void rule_message(struct links *links, const struct nlmsghdr *nlh)
 
 void rule_read_again(struct links *links)
 {
-	bool v4 = links->rules_v4, v6 = links->rules_v6;
 	int err;
 
 	links->rules_changed = false;
@@ -82,8 +81,4 @@ void rule_read_again(struct links *links)
 			"cannot read the policy rules: %s; they are taken as they were",
 			strerror(-err));
 	}
-	if (v4 == !!links->rules_v4 && v6 == !!links->rules_v6)
-		return;
-	list_for_each(n, &links->all)
-		interface_changed(links, container_of(n, struct interface, in_all));
 }

@@ -44,6 +44,36 @@ static const char *families(const struct links_interface *interface)
 	return interface->v6 ? "IPv6" : "-";
 }
 
+static const char *const bypass_names[LINKS_BYPASS_MAX] = {
+#define X(e, name, text) [LINKS_BYPASS_##e] = name,
+	LINKS_BYPASS(X)
+#undef X
+};
+
+static json_object *bypass_json(uint32_t bypass)
+{
+	json_object *list = json_object_new_array();
+
+	for (int i = 0; i < LINKS_BYPASS_MAX; i++) {
+		if (bypass & 1u << i)
+			json_object_array_add(list, json_object_new_string(bypass_names[i]));
+	}
+	return list;
+}
+
+/* What is bypassed here; nothing where that is not allowed. */
+static void bypass_text(struct vty *vty, const struct links_interface *interface)
+{
+	const char *separator = interface->reason[0] ? "; bypasses: " : "  bypasses: ";
+
+	for (int i = 0; i < LINKS_BYPASS_MAX && interface->bypass_allowed; i++) {
+		if (!(interface->bypass & 1u << i))
+			continue;
+		vty_out(vty, "%s%s", separator, bypass_names[i]);
+		separator = ", ";
+	}
+}
+
 static json_object *interface_json(const struct links_interface *interface)
 {
 	json_object *object = json_object_new_object();
@@ -64,6 +94,9 @@ static json_object *interface_json(const struct links_interface *interface)
 	json_object_boolean_add(object, "ipv6Accelerated", interface->v6);
 	json_object_int_add(object, "neighbours", interface->neighbours);
 	json_object_int_add(object, "table", interface->table);
+	json_object_object_add(object, "bypass", bypass_json(interface->bypass));
+	json_object_boolean_add(object, "bypassAllowed", interface->bypass_allowed);
+	json_object_boolean_add(object, "outToKernel", interface->out_to_kernel);
 	return object;
 }
 
@@ -83,13 +116,15 @@ int show_interface(struct vty *vty, bool json)
 			json_object_object_add(object, interface->name, interface_json(interface));
 			continue;
 		}
-		vty_out(vty, "%-15s %-6s %-10s %-9s %6u %10u %5u%s%s\n", interface->name,
+		vty_out(vty, "%-15s %-6s %-10s %-9s %6u %10u %5u%s%s", interface->name,
 			hook_name(interface->hook),
 			!interface->up	     ? "down"
 			: interface->running ? "up"
 					     : "no carrier",
 			families(interface), interface->mtu, interface->neighbours,
 			interface->table, interface->reason[0] ? "  " : "", interface->reason);
+		bypass_text(vty, interface);
+		vty_out(vty, "\n");
 	}
 	show_names_free(&names);
 	return json ? vty_json(vty, object) : CMD_SUCCESS;
