@@ -648,6 +648,8 @@ int main(void)
 	tcase_add_test(overrun, overrun_is_recovered);
 	suite_add_tcase(suite, pair);
 	suite_add_tcase(suite, overrun);
+	suite_add_tcase(suite, bypass_case());
+	suite_add_tcase(suite, bypass_links_case());
 	suite_add_tcase(suite, vrf_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+TCase *bypass_case(void);
+TCase *bypass_links_case(void);
 TCase *vrf_case(void);
 
 #endif
