@@ -28,7 +28,7 @@
 #include "dplane_ebpf/links/links_internal.h"
 #include "tests/links/test_links.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 10000
 #define TCX_INGRESS 46
 #define TCX_EGRESS 47
 #define DEVICE_PREFIX 2
