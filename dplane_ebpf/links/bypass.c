@@ -206,6 +206,7 @@ void bypass_update(struct links *links, struct interface *interface)
 		return;
 	interface->out_to_kernel = out_to_kernel;
 	interface->link_changed = true;
+	links->checked = 0; /* an earlier process's next hops as well */
 	append_causes(causes, sizeof(causes), interface->bypass & BYPASS_OUT);
 	if (!interface->known)
 		return;

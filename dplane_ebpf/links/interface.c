@@ -3,6 +3,7 @@
 #include "dplane_ebpf/links/links_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <syslog.h>
@@ -20,6 +21,7 @@
 #endif
 
 #define RP_FILTER_STRICT 1
+#define JUDGE_BATCH 16
 
 struct interface *interface_find(struct links *links, uint32_t ifindex)
 {
@@ -437,7 +439,8 @@ static void nexthops_first(struct links *links)
 	}
 }
 
-void interface_judge_changed(struct links *links)
+/* Judges the changed ones: those that are gone, and then at most so many. */
+static void judge_changed(struct links *links, unsigned int most)
 {
 	nexthops_first(links);
 	/* those that are gone first: what they held may be what others wait for */
@@ -450,7 +453,7 @@ void interface_judge_changed(struct links *links)
 		list_del(&interface->in_dirty);
 		interface_unref(links, interface);
 	}
-	while (!list_empty(&links->dirty)) {
+	while (!list_empty(&links->dirty) && most--) {
 		struct interface *interface =
 			container_of(links->dirty.next, struct interface, in_dirty);
 
@@ -458,6 +461,16 @@ void interface_judge_changed(struct links *links)
 		judge_one(links, interface);
 		interface_unref(links, interface);
 	}
+}
+
+void interface_judge_changed(struct links *links)
+{
+	judge_changed(links, UINT_MAX);
+}
+
+void interface_judge_some(struct links *links)
+{
+	judge_changed(links, JUDGE_BATCH);
 }
 
 void interface_retry(struct links *links)

@@ -93,12 +93,12 @@ static void *run(void *arg)
 
 	pthread_setname_np(pthread_self(), "dpe-links");
 	while (!links->stop) {
-		uint64_t now = links_now();
+		uint64_t now = links_now(), until = list_empty(&links->dirty) ? next_tick : now;
 		eventfd_t value;
 
 		/* while a failed reading waits to be repeated, events would only be thrown away */
 		fds[0].fd = links->resync ? -1 : links->events_fd;
-		poll(fds, sizeof(fds) / sizeof(fds[0]), next_tick > now ? next_tick - now : 0);
+		poll(fds, sizeof(fds) / sizeof(fds[0]), until > now ? until - now : 0);
 		eventfd_read(links->wake_fd, &value);
 
 		netlink_read_events(links);
@@ -107,7 +107,7 @@ static void *run(void *arg)
 		if (links->resync && links_now() >= links->resync_at)
 			resync(links);
 		bypass_read(links);
-		interface_judge_changed(links);
+		interface_judge_some(links);
 		predecessor_look(links);
 		nexthop_read_queue(links);
 		netlink_read_errors(links);
@@ -115,7 +115,7 @@ static void *run(void *arg)
 			tick(links, ++ticks);
 			next_tick = links_now() + TICK_MS;
 		}
-		interface_judge_changed(links);
+		interface_judge_some(links);
 	}
 	return NULL;
 }

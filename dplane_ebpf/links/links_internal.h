@@ -204,6 +204,8 @@ void interface_changed(struct links *links, struct interface *interface);
 void interface_retry(struct links *links);
 /* Attaches, detaches, resolves: whatever the changed interfaces need. */
 void interface_judge_changed(struct links *links);
+/* So many of them that a link which fails meanwhile does not wait long. Others stay on links->dirty. */
+void interface_judge_some(struct links *links);
 void interface_sweep(struct links *links);
 void interface_free_all(struct links *links);
 

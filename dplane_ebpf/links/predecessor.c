@@ -16,7 +16,7 @@ static bool is_good(void *arg, const struct fib_nexthop_key *key,
 	struct fib_neigh_key gateway = {.ifindex = key->ifindex, .family = key->family};
 	const struct neighbour *neighbour;
 
-	if (!interface || !interface_is_running(interface))
+	if (!interface || !interface_is_running(interface) || interface->out_to_kernel)
 		return false;
 	memcpy(gateway.addr, key->gate, sizeof(gateway.addr));
 	neighbour = neighbour_find(links, &gateway);
