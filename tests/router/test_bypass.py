@@ -14,6 +14,7 @@ from traffic import datagrams
 FAR = ("198.51.100.9", "2001:db8:64::9")
 NEAR = ("10.0.2.2", "2001:db8:2::2")
 IN, OUT = "r1-h1", "r1-h2"  # by which packets from h1 come in, and leave
+SOON = 5  # s: less than until everything is looked at anyway
 V4, V6, BOTH = (True, False), (False, True), (True, True)
 
 CONFIG = f"""
@@ -159,14 +160,14 @@ def test_of_all_interfaces(line, case):
     with present(line, setup, undo):
         for interface in (IN, OUT):
             wait_until(f"{interface} is not accelerated",
-                       lambda interface=interface: line.accelerated(interface) == left)
+                       lambda interface=interface: line.accelerated(interface) == left, SOON)
             shown = line.shown(interface)
             assert shown["bypass"] == [name] and not shown["bypassAllowed"], shown
             assert ("IPv4" in shown["reason"], "IPv6" in shown["reason"]) == families, shown
         assert shown["reason"] in line.r1.ask("show dplane ebpf interface")
         for family in (0, 1):
             (line.by_kernel if families[family] else line.by_program)(family)
-    wait_until("it is accelerated again", lambda: line.accelerated(IN) == BOTH)
+    wait_until("it is accelerated again", lambda: line.accelerated(IN) == BOTH, SOON)
     for family in (0, 1):
         line.by_program(family)
 
@@ -176,12 +177,12 @@ def test_at_ingress(line, case):
     """One interface's packets are the kernel's, the other's the program's."""
     setup, undo, name = INGRESS[case]
     with present(line, setup, undo):
-        wait_until("it is not accelerated", lambda: line.accelerated(IN) == (False, False))
+        wait_until("it is not accelerated", lambda: line.accelerated(IN) == (False, False), SOON)
         assert line.shown(IN)["bypass"] == [name]
         assert line.accelerated(OUT) == BOTH and line.shown(OUT)["bypass"] == []
         for family in (0, 1):
             line.by_kernel(family)
-    wait_until("it is accelerated again", lambda: line.accelerated(IN) == BOTH)
+    wait_until("it is accelerated again", lambda: line.accelerated(IN) == BOTH, SOON)
     line.by_program(0)
 
 
@@ -190,7 +191,7 @@ def test_at_egress(line, case):
     """Packets out of the interface are left to the kernel, wherever they came in."""
     setup, undo, name = EGRESS[case]
     with present(line, setup, undo):
-        wait_until("packets out of it are the kernel's", lambda: line.shown(OUT)["outToKernel"])
+        wait_until("packets out of it are the kernel's", lambda: line.shown(OUT)["outToKernel"], SOON)
         assert line.shown(OUT)["bypass"] == [name] and "out of it: " in line.shown(OUT)["reason"]
         assert line.accelerated(IN) == BOTH and line.accelerated(OUT) == BOTH
         for family in (0, 1):
@@ -199,7 +200,7 @@ def test_at_egress(line, case):
         before = line.r1.transit()[0]
         assert datagrams(line.h2, line.h1, "10.0.1.2", count=200)["lost"] == 0
         assert line.r1.transit()[0] - before >= 198
-    wait_until("packets out of it are the program's", lambda: not line.shown(OUT)["outToKernel"])
+    wait_until("packets out of it are the program's", lambda: not line.shown(OUT)["outToKernel"], SOON)
     for family in (0, 1):
         line.by_program(family)
 
@@ -208,7 +209,7 @@ def test_firewall_drops(line):
     """The rule that is bypassed no longer does what it is there for: nothing comes through."""
     setup = netfilter("inet", "forward", "rule {family} t c udp dport 1024-65535 drop")
     with present(line, setup, ["nft delete table inet t"]):
-        wait_until("it is not accelerated", lambda: line.accelerated(IN) == (False, False))
+        wait_until("it is not accelerated", lambda: line.accelerated(IN) == (False, False), SOON)
         for address in FAR:
             seen, program, _ = line.send(address)
             assert seen["received"] == 0 and program == 0, seen
@@ -217,8 +218,15 @@ def test_firewall_drops(line):
 def test_policy_without_rules(line):
     """A chain that drops by its policy does something although it is empty."""
     with present(line, netfilter("ip", "forward", "", policy="drop"), ["nft delete table ip t"]):
-        wait_until("IPv4 is not accelerated", lambda: line.accelerated(IN) == V6)
+        wait_until("IPv4 is not accelerated", lambda: line.accelerated(IN) == V6, SOON)
         assert line.send(FAR[0])[0]["received"] == 0
+
+
+def test_ipsec_by_default(line):
+    """Without a policy nothing is forwarded: then the kernel has to be asked."""
+    with present(line, ["ip xfrm policy setdefault fwd block"], ["ip xfrm policy setdefault fwd accept"]):
+        wait_until("it is not accelerated", lambda: line.accelerated(IN) == (False, False), SOON)
+        assert line.shown(IN)["bypass"] == ["xfrm"] and line.send(FAR[0])[0]["received"] == 0
 
 
 def test_what_does_nothing(line):
@@ -231,14 +239,14 @@ def test_what_does_nothing(line):
         # what comes after all that was seen: so that was too
         for setup, undo, _, _ in (EVERYWHERE["nft ip6 prerouting"], EVERYWHERE["xfrm fwd"]):
             with present(line, setup, undo):
-                wait_until("IPv6 is not accelerated", lambda: line.accelerated(IN) == V4)
-            wait_until("IPv6 is accelerated", lambda: line.accelerated(IN) == BOTH)
+                wait_until("IPv6 is not accelerated", lambda: line.accelerated(IN) == V4, SOON)
+            wait_until("IPv6 is accelerated", lambda: line.accelerated(IN) == BOTH, SOON)
         setup, undo, _ = EGRESS["tbf"]
         with present(line, setup, undo):
-            wait_until("the qdisc is seen", lambda: line.shown(OUT)["outToKernel"])
+            wait_until("the qdisc is seen", lambda: line.shown(OUT)["outToKernel"], SOON)
             assert line.shown(IN)["bypass"] == []
         for family in (0, 1):
-            wait_until("next hops are used again", lambda: not line.shown(OUT)["outToKernel"])
+            wait_until("next hops are used again", lambda: not line.shown(OUT)["outToKernel"], SOON)
             line.by_program(family)
 
 
@@ -250,10 +258,15 @@ def test_iptables_legacy(line):
         # to look at a table makes it
         line.do(f"iptables-legacy -w -t {table} -S", f"ip6tables-legacy -w -t {table} -S")
     rule, policy = "iptables-legacy -w {} FORWARD -d 203.0.113.0/24 -j DROP", "ip6tables-legacy -w -P FORWARD {}"
-    with present(line, [rule.format("-A"), policy.format("DROP")], [rule.format("-D"), policy.format("ACCEPT")]):
-        wait_until("nothing is accelerated", lambda: line.accelerated(IN) == (False, False))
+    with present(line, [rule.format("-A")], [rule.format("-D")]):
+        wait_until("IPv4 is not accelerated", lambda: line.accelerated(IN) == V6)
         assert line.shown(IN)["bypass"] == ["iptables"]
         line.by_kernel(0)
+        line.by_program(1)
+    # a new interface makes that everything is looked at
+    with present(line, [policy.format("DROP"), "ip link add extra type veth peer name extra-peer"],
+                 [policy.format("ACCEPT"), "ip link del dev extra"]):
+        wait_until("IPv6 alone is not accelerated", lambda: line.accelerated(IN) == V4, SOON)
         assert line.send(FAR[1])[0]["received"] == 0
     wait_until("everything is accelerated", lambda: line.accelerated(IN) == BOTH)
 
