@@ -172,6 +172,14 @@ static void append_causes(char *text, size_t size, uint32_t causes)
 	}
 }
 
+static void append_reason(char *reason, size_t size, const char *what, uint32_t causes)
+{
+	if (!causes)
+		return;
+	append(reason, size, "%s%s: ", reason[0] ? "; " : "", what);
+	append_causes(reason, size, causes);
+}
+
 void bypass_judge(struct links *links, struct interface *interface, bool *v4, bool *v6,
 		  char *reason, size_t size)
 {
@@ -184,14 +192,13 @@ void bypass_judge(struct links *links, struct interface *interface, bool *v4, bo
 		return;
 	*v4 &= !lost4;
 	*v6 &= !lost6;
-	if (lost4 || lost6) {
-		append(reason, size, "%s%s: ", reason[0] ? "; " : "", families(lost4, lost6));
-		append_causes(reason, size, lost4 | lost6);
+	if (lost4 == lost6) {
+		append_reason(reason, size, families(true, true), lost4);
+	} else {
+		append_reason(reason, size, families(true, false), lost4);
+		append_reason(reason, size, families(false, true), lost6);
 	}
-	if (interface->bypass & BYPASS_OUT) {
-		append(reason, size, "%sout of it: ", reason[0] ? "; " : "");
-		append_causes(reason, size, interface->bypass & BYPASS_OUT);
-	}
+	append_reason(reason, size, "out of it", interface->bypass & BYPASS_OUT);
 }
 
 void bypass_update(struct links *links, struct interface *interface)

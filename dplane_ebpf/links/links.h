@@ -84,7 +84,7 @@ struct links_interface {
 	bool v4_forwarding, v6_forwarding; /* the kernel forwards: sysctl */
 	bool v4, v6;			   /* the program forwards */
 	enum datapath_hook hook; /* DATAPATH_HOOK_NONE: packets go to the kernel, because of */
-	char reason[192];	 /* this; also where attached for one family of two only */
+	char reason[256];	 /* this; also where attached for one family of two only */
 	uint32_t bypass;	 /* bits of enum links_bypass: what there is here to be bypassed, */
 	bool bypass_allowed;	 /* and is, if this */
 	bool out_to_kernel;	 /* packets out of it stay with the kernel, because of bypass */

@@ -385,6 +385,15 @@ START_TEST(allowed_while_it_runs)
 	start("y0+later");
 	ck_assert(!get("x0").v4 && get("x0").v6 && get("x0").bypass == BYPASS_BIT(RULES));
 	ck_assert(get("y0").v4 && get("y0").bypass_allowed && get("y0").bypass);
+	ck_assert_str_eq(get("x0").reason, "IPv4: policy rules beyond the default ones (ip rule)");
+	run("tc qdisc add dev x0 clsact && tc filter add dev x0 ingress protocol all pref 10 u32 match u32 0 0 flowid 1:1");
+	wait_for(!get("x0").v6);
+	ck_assert_str_eq(
+		get("x0").reason,
+		"IPv4: policy rules beyond the default ones (ip rule), filters at ingress (tc filter); "
+		"IPv6: filters at ingress (tc filter)");
+	run("tc qdisc del dev x0 clsact");
+	wait_for(get("x0").v6);
 	ck_assert_str_eq(get("y0").reason, "");
 	links_bypass_allow(links, "x0", true);
 	wait_for(get("x0").v4);
