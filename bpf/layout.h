@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 #define FIB_MAGIC 0x44504542u /* "DPEB" */
-#define FIB_LAYOUT_VERSION 3u
+#define FIB_LAYOUT_VERSION 4u
 
 /*
  * Group ids. What a prefix table holds is a group id; the low ones are
@@ -134,6 +134,9 @@ enum fib_nexthop_action {
 	FIB_NH_RESOLVE = 2, /* MAC of the gateway not known: bpf_redirect_neigh resolves it */
 	FIB_NH_CONNECTED =
 		3, /* the destination itself is the neighbour: see struct fib_neigh_key */
+	FIB_NH_DEVICE =
+		4, /* a device without MAC addresses (tun): redirect, the kernel takes the header off */
+	FIB_NH_MAX,
 };
 
 /*
@@ -142,7 +145,7 @@ enum fib_nexthop_action {
  */
 struct fib_nexthop {
 	__u64 dst;     /* bytes 0..5 gateway's MAC, byte 6 enum fib_nexthop_action, byte 7 zero */
-	__u64 src;     /* bytes 0..5 interface's MAC, bytes 6..7 its MTU (u16, at most 65535) */
+	__u64 src;     /* bytes 0..5 interface's MAC, bytes 6..7 the MTU (u16, at most 65535) */
 	__u32 ifindex; /* egress; never changes while the next hop is in use */
 	__u16 family;  /* of gate: AF_INET, AF_INET6, 0 for none; never changes either */
 	__u16 reserved0;

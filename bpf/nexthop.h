@@ -219,7 +219,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	asm volatile("" ::: "memory");
 	src = READ_ONCE(nexthop->src);
 	action = FIB_NH_ACTION(dst);
-	if (action == FIB_NH_KERNEL || action > FIB_NH_CONNECTED)
+	if (action == FIB_NH_KERNEL || action >= FIB_NH_MAX)
 		return to_kernel(FIB_CNT_KERNEL_NEXTHOP);
 	if (nexthop->ifindex == skb->ifindex)
 		return to_kernel(FIB_CNT_KERNEL_SAME_INTERFACE);
@@ -238,7 +238,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	else
 		ttl_decrement4(ip);
 
-	if (action == FIB_NH_REWRITE) {
+	if (action == FIB_NH_REWRITE || action == FIB_NH_DEVICE) {
 		nexthop_count(FIB_CNT_FORWARDED, number, p->length);
 		return bpf_redirect(nexthop->ifindex, 0);
 	}

@@ -150,7 +150,7 @@ int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_next
 	struct fib_group_member *member;
 	int err = -ENOENT;
 
-	if (adjacency->action > FIB_NH_CONNECTED)
+	if (adjacency->action >= FIB_NH_MAX)
 		return -EINVAL;
 	fib_lock(fib);
 	entry = nexthop_used(fib, nexthop) ? &fib->nexthop[nexthop] : NULL;

@@ -97,6 +97,11 @@ bool interface_is_running(const struct interface *interface)
 	return interface->known && (interface->flags & all) == all;
 }
 
+bool interface_is_port(const struct interface *interface)
+{
+	return interface->master && strcmp(interface->master_kind, "vrf") != 0;
+}
+
 /* Packets are the kernel's from the first step on. */
 static void detach(struct links *links, struct interface *interface)
 {
@@ -133,7 +138,9 @@ static void read_linkinfo(struct interface *interface, const struct nlattr *nest
 	const struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, nest) {
-		if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			copy_name(interface->kind, sizeof(interface->kind), attr);
+		else if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
 			copy_name(interface->master_kind, sizeof(interface->master_kind), attr);
 	}
 }
@@ -143,6 +150,7 @@ static void interface_gone(struct links *links, struct interface *interface)
 	/* at once: an interface of the same number may follow, and it has no program */
 	interface->known = false;
 	interface->flags = 0;
+	interface->kind[0] = '\0';
 	interface->link_changed = true;
 	interface->bypass = 0;
 	detach(links, interface);
@@ -301,7 +309,7 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 	} else if (interface->flags & IFF_LOOPBACK) {
 		snprintf(reason, size, "loopback");
 	} else if (!interface_is_ethernet(interface)) {
-		snprintf(reason, size, "not Ethernet");
+		kind_why_not_in(interface, reason, size);
 	} else if (!(interface->flags & IFF_UP)) {
 		snprintf(reason, size, "down");
 	} else if (interface->vrf_table) {
@@ -403,6 +411,8 @@ static void judge_one(struct links *links, struct interface *interface)
 
 	bypass_update(links, interface);
 	judge(links, interface, &v4, &v6, &table, reason, sizeof(reason));
+	if (!reason[0])
+		kind_why_not_out(interface, reason, sizeof(reason));
 	/* own addresses are in the new table before packets are looked up there */
 	address_move_interface(links, interface, table);
 	other_table = table != interface->table;

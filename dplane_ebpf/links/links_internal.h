@@ -47,6 +47,7 @@ struct interface {
 	bool link_changed; /* since it was judged: next hops may be reached otherwise */
 	bool was_running;
 	char name[IF_NAMESIZE];
+	char kind[16];	      /* "bridge", "vxlan", "tun", ...; a physical one has none */
 	char master_kind[16]; /* "bridge", "bond", "vrf", ... */
 	uint32_t vrf_table;   /* the kernel's, if this is the device of a VRF; else 0 */
 	uint16_t type;	      /* ARPHRD_* */
@@ -200,6 +201,8 @@ struct interface *interface_ref(struct links *links, uint32_t ifindex);
 void interface_unref(struct links *links, struct interface *interface);
 bool interface_is_ethernet(const struct interface *interface);
 bool interface_is_running(const struct interface *interface);
+/* Whether a bridge, bond or the like decides what goes out of it: a VRF does not. */
+bool interface_is_port(const struct interface *interface);
 void interface_changed(struct links *links, struct interface *interface);
 void interface_retry(struct links *links);
 /* Attaches, detaches, resolves: whatever the changed interfaces need. */
@@ -208,6 +211,17 @@ void interface_judge_changed(struct links *links);
 void interface_judge_some(struct links *links);
 void interface_sweep(struct links *links);
 void interface_free_all(struct links *links);
+
+/* ---- kind.c: links of all sorts ---- */
+
+/* Whether frames with MAC addresses can be sent out of it. */
+bool kind_takes_frames(const struct interface *interface);
+/* Whether packets can be handed to it as they are: it has no MAC addresses, and needs nothing else. */
+bool kind_takes_packets(const struct interface *interface);
+/* Why a device without an Ethernet header is not accelerated. */
+void kind_why_not_in(const struct interface *interface, char *reason, size_t size);
+/* The same of an Ethernet device that packets leave by; nothing is written where they do. */
+void kind_why_not_out(const struct interface *interface, char *reason, size_t size);
 
 /* ---- vrf.c: which table an interface's packets are looked up in ---- */
 

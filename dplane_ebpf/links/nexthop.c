@@ -189,7 +189,11 @@ static struct fib_adjacency reach(const struct nexthop *nexthop, const struct ne
 	memcpy(adjacency.src, interface->mac, sizeof(adjacency.src));
 	if (!interface_is_running(interface)) {
 		adjacency.down = true;
-	} else if (!interface_is_ethernet(interface) || interface->master) {
+	} else if (interface_is_port(interface)) {
+		return adjacency;
+	} else if (kind_takes_packets(interface)) {
+		adjacency.action = FIB_NH_DEVICE;
+	} else if (!kind_takes_frames(interface)) {
 		return adjacency;
 	} else if (nexthop->key.family == AF_UNSPEC) {
 		adjacency.action = FIB_NH_CONNECTED;

@@ -144,6 +144,8 @@ const char *show_state(const struct fib_adjacency *adjacency)
 		return "resolving";
 	case FIB_NH_CONNECTED:
 		return "connected";
+	case FIB_NH_DEVICE:
+		return "device";
 	default:
 		return "kernel";
 	}

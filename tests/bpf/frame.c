@@ -203,6 +203,14 @@ static uint64_t forwarded(struct frame *frame, bool macs)
 	return get16(ip + 2);
 }
 
+static bool rewrites(uint32_t nexthop)
+{
+	struct fib_nexthop_info info;
+
+	return fib_nexthop_get(bed.fib, nexthop, &info) == 0 &&
+	       info.adjacency.action == FIB_NH_REWRITE;
+}
+
 void expect_at(uint32_t ifindex, const char *what, const struct frame *frame,
 	       enum fib_counter counter, uint32_t nexthop)
 {
@@ -217,7 +225,7 @@ void expect_at(uint32_t ifindex, const char *what, const struct frame *frame,
 	ck_assert_msg(result.action == action_of(counter), "%s: action %d, not %d", what,
 		      result.action, action_of(counter));
 	if (action_of(counter) == TC_ACT_REDIRECT)
-		bytes = forwarded(&wanted, counter == FIB_CNT_FORWARDED);
+		bytes = forwarded(&wanted, rewrites(nexthop));
 	else
 		nexthop = NO_NEXTHOP;
 	ck_assert_msg(result.nexthop == nexthop, "%s: next hop %d, not %d", what,

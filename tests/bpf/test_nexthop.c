@@ -129,6 +129,8 @@ START_TEST(action_of_next_hop)
 		{"192.0.2.3", FIB_NH_KERNEL, FIB_CNT_KERNEL_NEXTHOP},
 		{"2001:db8::3", FIB_NH_KERNEL, FIB_CNT_KERNEL_NEXTHOP},
 		{"", FIB_NH_CONNECTED, FIB_CNT_KERNEL_NEIGHBOUR},
+		{"192.0.2.4", FIB_NH_DEVICE, FIB_CNT_FORWARDED},
+		{"", FIB_NH_DEVICE, FIB_CNT_FORWARDED},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -176,12 +178,19 @@ END_TEST
 
 START_TEST(same_interface)
 {
-	everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
+	static const uint8_t actions[] = {FIB_NH_REWRITE, FIB_NH_RESOLVE, FIB_NH_DEVICE};
+	struct hop hop = everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
+
 	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.out, 0, true, true), 0);
-	FRAME4(&packet4, .mac = bed.out_mac);
-	expect_at(bed.out, "back, IPv4", &packet4, FIB_CNT_KERNEL_SAME_INTERFACE, NO_NEXTHOP);
-	FRAME6(&packet6, .mac = bed.out_mac);
-	expect_at(bed.out, "back, IPv6", &packet6, FIB_CNT_KERNEL_SAME_INTERFACE, NO_NEXTHOP);
+	for (size_t i = 0; i < sizeof(actions); i++) {
+		hop_publish(&hop, actions[i], 1500, false);
+		FRAME4(&packet4, .mac = bed.out_mac);
+		expect_at(bed.out, "back, IPv4", &packet4, FIB_CNT_KERNEL_SAME_INTERFACE,
+			  NO_NEXTHOP);
+		FRAME6(&packet6, .mac = bed.out_mac);
+		expect_at(bed.out, "back, IPv6", &packet6, FIB_CNT_KERNEL_SAME_INTERFACE,
+			  NO_NEXTHOP);
+	}
 }
 END_TEST
 
@@ -240,12 +249,14 @@ END_TEST
 
 START_TEST(mtu_to_the_byte)
 {
-	static const uint8_t actions[] = {FIB_NH_REWRITE, FIB_NH_RESOLVE};
+	static const uint8_t actions[] = {FIB_NH_REWRITE, FIB_NH_DEVICE, FIB_NH_RESOLVE};
 	struct hop hop = everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
 
 	for (uint16_t mtu = 1300; mtu <= 1500; mtu += 100) {
 		for (size_t i = 0; i < sizeof(actions); i++) {
-			enum fib_counter sent = i ? FIB_CNT_FORWARDED_NEIGH : FIB_CNT_FORWARDED;
+			enum fib_counter sent = actions[i] == FIB_NH_RESOLVE
+							? FIB_CNT_FORWARDED_NEIGH
+							: FIB_CNT_FORWARDED;
 
 			hop_publish(&hop, actions[i], mtu, false);
 			for (int more = -1; more <= 1; more++) {

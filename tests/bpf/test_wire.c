@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The program attached: frames on a wire, for what BPF_PROG_TEST_RUN cannot show. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,6 +170,55 @@ START_TEST(by_neighbour)
 }
 END_TEST
 
+/* A tun device, up, with this MTU; what is sent out of it is read from the descriptor. */
+static int tun_open(uint32_t *ifindex)
+{
+	struct ifreq request = {.ifr_name = "tun-out", .ifr_flags = IFF_TUN | IFF_NO_PI};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	ck_assert_msg(fd >= 0, "/dev/net/tun cannot be opened");
+	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &request), 0);
+	shell("ip link set dev tun-out up");
+	*ifindex = if_nametoindex("tun-out");
+	return fd;
+}
+
+/* Out of the device comes the packet alone, one hop less. */
+static void expect_packet(int tun, const char *what)
+{
+	struct frame wanted = sent_on(gateway_mac, egress_mac);
+	struct pollfd wait = {.fd = tun, .events = POLLIN};
+	uint8_t data[FRAME_MAX];
+
+	send_counted(what, FIB_CNT_FORWARDED);
+	ck_assert_msg(poll(&wait, 1, 5000) == 1, "%s: the packet did not arrive", what);
+	ck_assert_int_eq(read(tun, data, sizeof(data)), wanted.len - ETHER_LEN);
+	ck_assert_mem_eq(data, wanted.data + ETHER_LEN, wanted.len - ETHER_LEN);
+}
+
+START_TEST(without_a_mac_header)
+{
+	struct fib_adjacency adjacency = {.action = FIB_NH_DEVICE, .mtu = 1500};
+	struct fib_member member = {.weight = 1};
+	uint32_t group = 0;
+	int tun = tun_open(&member.nexthop.ifindex);
+
+	ck_assert_int_eq(fib_group_set(bed.fib, &group, &member, 1), 0);
+	ck_assert_int_eq(fib_nexthop_resolve(bed.fib, nexthop_number(&member.nexthop),
+					     &member.nexthop, &adjacency),
+			 0);
+	route("0.0.0.0/0", group);
+	route("::/0", group);
+	for (size_t payload = 0; payload <= 1452; payload += 121) {
+		FRAME4(&frame, .payload = payload);
+		expect_packet(tun, "IPv4");
+		FRAME6(&frame, .payload = payload);
+		expect_packet(tun, "IPv6");
+	}
+	close(tun);
+}
+END_TEST
+
 /* BPF_PROG_TEST_RUN refuses what is shorter than the network header. */
 START_TEST(truncated)
 {
@@ -261,6 +314,7 @@ TCase *wire_tests(void)
 	tcase_add_checked_fixture(tcase, attach, detach);
 	tcase_add_test(tcase, rewritten);
 	tcase_add_test(tcase, by_neighbour);
+	tcase_add_test(tcase, without_a_mac_header);
 	tcase_add_test(tcase, truncated);
 	tcase_add_test(tcase, tagged);
 	tcase_add_test(tcase, trailer);

@@ -134,7 +134,7 @@ void nexthop_resolve(void)
 	bool there;
 	int err;
 
-	if (adjacency.action > FIB_NH_CONNECTED + 1)
+	if (adjacency.action > FIB_NH_MAX)
 		adjacency.action = FIB_NH_REWRITE;
 	for (uint32_t i = 0; i < model->geometry.nexthops && how & 16; i++) {
 		if (model->nexthop[number].used)
@@ -150,10 +150,7 @@ void nexthop_resolve(void)
 	}
 	err = CALL(fib_nexthop_resolve(model->fib, number, how >> 6 ? &key : NULL, &adjacency));
 	no_memory(err);
-	must(err == (adjacency.action > FIB_NH_CONNECTED ? -EINVAL
-		     : there				 ? 0
-							 : -ENOENT),
-	     "%d", err);
+	must(err == (adjacency.action >= FIB_NH_MAX ? -EINVAL : there ? 0 : -ENOENT), "%d", err);
 	if (!err)
 		nexthop->adjacency = adjacency;
 	model_check_nexthop(number);

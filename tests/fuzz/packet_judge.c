@@ -176,6 +176,11 @@ static bool sums_agree(const struct packet_in *in, const struct packet_out *out)
 	return was % 0xffff == is % 0xffff;
 }
 
+static bool by_neighbour(const struct way *way)
+{
+	return way->adjacency.action == FIB_NH_RESOLVE || way->adjacency.action == FIB_NH_CONNECTED;
+}
+
 static void judge_redirect(const struct layer3 *l3, const struct packet_out *out,
 			   const struct way *way)
 {
@@ -185,8 +190,7 @@ static void judge_redirect(const struct layer3 *l3, const struct packet_out *out
 
 	must(did->redirects == 1 && did->ifindex == way->key.ifindex, "%u times to %u, not %u",
 	     did->redirects, did->ifindex, way->key.ifindex);
-	must(did->neighbour == (way->adjacency.action != FIB_NH_REWRITE), "next hop %u",
-	     way->nexthop);
+	must(did->neighbour == by_neighbour(way), "next hop %u", way->nexthop);
 	if (!did->neighbour)
 		return;
 	if (way->adjacency.action == FIB_NH_CONNECTED) {
@@ -205,8 +209,7 @@ static void judge_forwarded(const struct packet_in *in, const struct layer3 *l3,
 	uint8_t wanted[PACKET_MAX], *ip = wanted + ETHER_HEADER;
 
 	must(out->action == TC_ACT_REDIRECT, "action %d", out->action);
-	must(out->counter == (way->adjacency.action == FIB_NH_REWRITE ? FIB_CNT_FORWARDED
-								      : FIB_CNT_FORWARDED_NEIGH),
+	must(out->counter == (by_neighbour(way) ? FIB_CNT_FORWARDED_NEIGH : FIB_CNT_FORWARDED),
 	     "counter %d", out->counter);
 	must(out->nexthop_packets == 1 && out->nexthop_bytes == l3->length, "%d packets, %d bytes",
 	     out->nexthop_packets, (int)out->nexthop_bytes);
