@@ -86,4 +86,7 @@ void kind_why_not_out(const struct interface *interface, char *reason, size_t si
 		snprintf(reason, size,
 			 "out: %s, only the kernel answers what is too large for its path",
 			 kind->text);
+	/* the kernel tells of no neighbours there */
+	else if (interface->flags & IFF_NOARP)
+		snprintf(reason, size, "out: hosts on it by the kernel (NOARP), gateways in eBPF");
 }
