@@ -2,12 +2,13 @@
 """What a router has to answer is answered, by the kernel: errors, its own addresses, routes that refuse."""
 
 import errno
+from contextlib import contextmanager
 
 import pytest
 
 from network import HOSTS, core_address, loopback
 from topology import wait_until
-from traffic import Transfer, datagrams, ping, probe
+from traffic import Transfer, datagrams, ping, probe, segments
 
 V4, V6 = 0, 1
 FAMILIES = pytest.mark.parametrize("family", (V4, V6), ids=("IPv4", "IPv6"))
@@ -123,6 +124,61 @@ def test_route_mtu(net, family):
         forget()
     wait_until("the MTU is forgotten with the route", lambda: probe(net.h1, target, size=1500 - headers)[
         "errors"][0]["errno"] == errno.ECONNREFUSED)
+
+
+@contextmanager
+def narrow_route(net, family, mtu):
+    """r1's route to h2 has this MTU."""
+    version, target = ("-4", "-6")[family], HOSTS["h2"][family]
+    via = ("via", core_address("r2", "r1")[family], "dev", "r1-r2")
+    net.r1.sh("ip", version, "route", "replace", target, *via, "mtu", "lock", mtu)
+    try:
+        if net.lab.module:
+            wait_until("the program has the MTU", lambda: mtu in (
+                member["mtu"] for member in net.r1.ask_json(
+                    f"show dplane ebpf route {target} json")["group"]["members"]))
+        yield
+    finally:
+        net.r1.sh("ip", version, "route", "del", target, *via)
+        net.wait_steady()
+        net.h1.sh("ip", version, "route", "flush", "cache")
+
+
+@FAMILIES
+def test_fragments(net, family):
+    """A datagram of three fragments: all of them go the same way, in eBPF, and come."""
+    with net.forwarded_by_ebpf(3 * 200, net.r1, (net.r2, net.r3), net.r4):
+        assert segments(net.h1, net.h2, HOSTS["h2"][family], 200, 4000) == {4000: 200}
+
+
+def test_fragmented_on_the_way(net):
+    """Without "do not fragment" what is too large goes on in pieces, which the kernel makes."""
+    with narrow_route(net, V4, 1000):
+        before = net.r1.counters()
+        assert segments(net.h1, net.h2, HOSTS["h2"][V4], 200, 1400) == {1400: 200}
+        if before:
+            after = net.r1.counters()
+            assert after["kernel-mtu"] - before["kernel-mtu"] >= 200, after
+
+
+@FAMILIES
+def test_datagrams_in_segments(net, family):
+    """UDP_SEGMENT: one packet on its way, judged by the size of the datagrams that it will be."""
+    target, headers = HOSTS["h2"][family], (28, 48)[family]
+    with net.forwarded_by_ebpf(100, net.r1, (net.r2, net.r3), net.r4):
+        assert segments(net.h1, net.h2, target, 100, 12000, 1200) == {1200: 1000}
+    with narrow_route(net, family, 1300):
+        before = net.r1.counters()
+        with net.forwarded_by_ebpf(100, net.r1):
+            assert segments(net.h1, net.h2, target, 100, 12000, 1300 - headers) == {
+                size: number for size, number in ((1300 - headers, 100 * (12000 // (1300 - headers))),
+                                                  (12000 % (1300 - headers), 100))}
+        if before:
+            assert net.r1.counters()["kernel-mtu"] == before["kernel-mtu"]
+        # a byte more, and it is not ours to send
+        segments(net.h1, net.h2, target, 1, 12000, 1300 - headers + 1)
+        if before:
+            assert net.r1.counters()["kernel-mtu"] > before["kernel-mtu"]
 
 
 @FAMILIES

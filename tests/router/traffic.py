@@ -126,6 +126,20 @@ def probe(source, address, port=33434, size=32, ttl=64, wait=2.0):
                                 wait).stdout)
 
 
+def segments(source, target, address, count, size, segment=0):
+    """Sends count times size bytes, as segments.py says; how many datagrams came, by size."""
+    port, program = next_port(), HERE / "segments.py"
+    expected = count * -(-size // segment) if segment else count
+    receiver = target.popen("/usr/bin/python3", "-B", program, "recv", address, port, expected)
+    if "ready" not in receiver.stderr.readline():
+        raise LabError(f"datagrams {source.name} to {target.name} ({address}): the receiver does not start")
+    source.sh("/usr/bin/python3", "-B", program, "send", address, port, count, size, segment)
+    output, errors = receiver.communicate(timeout=60)
+    if not output:
+        raise LabError(f"datagrams {source.name} to {target.name} ({address}): {errors}")
+    return {int(length): number for length, number in json.loads(output).items()}
+
+
 def ping(source, address, count=3, *options):
     """Packets that were answered."""
     done = source.sh("ping", "-n", "-q", "-c", count, "-i", "0.02", "-W", "2", *options, address, check=False)
