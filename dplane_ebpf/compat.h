@@ -102,6 +102,13 @@ static inline bool compat_route_is_local(const struct zebra_dplane_ctx *ctx)
 #endif
 }
 
+/* The same of an entry of the RIB. */
+#ifdef ZEBRA_ROUTE_LOCAL
+#define compat_entry_is_local(re) ((re)->type == ZEBRA_ROUTE_LOCAL)
+#else
+#define compat_entry_is_local(re) false
+#endif
+
 /*
  * After the last provider zebra 10.7 takes its own word on system routes for news from the kernel, adds
  * the route again and tells the providers so, without end. Whether zebra is to see this context again.

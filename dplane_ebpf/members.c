@@ -140,3 +140,10 @@ void members_add_backups(struct fib_member *members, size_t n, const struct next
 		i++;
 	}
 }
+
+uint16_t members_mtu(uint32_t mtu, uint32_t resolved)
+{
+	if (!mtu || (resolved && resolved < mtu))
+		mtu = resolved;
+	return mtu < UINT16_MAX ? (uint16_t)mtu : 0;
+}

@@ -16,6 +16,9 @@ uint32_t members_read(const struct nexthop_group *ng, struct fib_member *members
 void members_add_backups(struct fib_member *members, size_t n, const struct nexthop_group *ng,
 			 const struct nexthop_group *backups);
 
+/* What zebra has the kernel take for the MTU of a route, from its own and what it was resolved by; 0: the interfaces'. */
+uint16_t members_mtu(uint32_t mtu, uint32_t resolved);
+
 /* Whether packets would go the same ways. */
 bool members_same(const struct nexthop_group *a, const struct nexthop_group *b);
 

@@ -3,6 +3,7 @@
 #include "dplane_ebpf/compat.h"
 #include "dplane_ebpf/module.h"
 
+#include "dplane_ebpf/audit/audit.h"
 #include "dplane_ebpf/loader.h"
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/northbound/show.h"
@@ -24,6 +25,7 @@ static compat_loop *main_loop;
 static void release(bool keep)
 {
 	takeover_stop();
+	audit_stop();
 	frr_with_privs(&zserv_privs) {
 		if (module.links)
 			links_stop(module.links);
@@ -90,6 +92,8 @@ static struct fib *start(void)
 	}
 	if (datapath_has_predecessor(module.datapath))
 		takeover_start(main_loop, provider_handled, take_over);
+	if (!audit_start(main_loop, module.fib))
+		dpe_log(LOG_WARNING, "no thread for the audit: consistency is not checked");
 	dpe_log(LOG_INFO, "running, pins in %s",
 		module.options.pin_dir[0] ? module.options.pin_dir : "no directory");
 	return module.fib;

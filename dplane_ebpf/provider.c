@@ -5,9 +5,11 @@
 
 #include <stdatomic.h>
 
+#include "dplane_ebpf/audit/marks.h"
 #include "dplane_ebpf/groups.h"
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/members.h"
+#include "dplane_ebpf/repair.h"
 #include "dplane_ebpf/srcdest.h"
 #include "dplane_ebpf/takeover.h"
 
@@ -87,23 +89,14 @@ static bool fib_prefix_of(const struct zebra_dplane_ctx *ctx, struct fib_prefix 
 	to->family = from->family;
 	to->len = from->prefixlen;
 	memcpy(to->addr, &from->u.prefix, from->family == AF_INET ? 4 : 16);
+	marks_leave(to);
 	return true;
-}
-
-/* What zebra has the kernel take for the route's MTU; 0: the interfaces'. */
-static uint16_t route_mtu(const struct zebra_dplane_ctx *ctx)
-{
-	uint32_t mtu = dplane_ctx_get_mtu(ctx), resolved = dplane_ctx_get_nh_mtu(ctx);
-
-	if (!mtu || (resolved && resolved < mtu))
-		mtu = resolved;
-	return mtu < UINT16_MAX ? (uint16_t)mtu : 0;
 }
 
 /* The group of a route's next hops. The caller drops it if *owned. */
 static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, bool *owned)
 {
-	uint16_t mtu = route_mtu(ctx);
+	uint16_t mtu = members_mtu(dplane_ctx_get_mtu(ctx), dplane_ctx_get_nh_mtu(ctx));
 	uint32_t group;
 
 	*owned = false;
@@ -217,11 +210,21 @@ static void handle(const struct zebra_dplane_ctx *ctx)
 	}
 }
 
+static void repair_waiting(void)
+{
+	int err;
+	size_t n = repair_all(provider.fib, provider.groups, &err);
+
+	atomic_fetch_add_explicit(&provider.counters[PROVIDER_REPAIRED], n, memory_order_relaxed);
+	check(err, "a repair");
+}
+
 static int process(struct zebra_dplane_provider *prov)
 {
 	int limit = dplane_provider_get_work_limit(prov);
 	int done;
 
+	repair_waiting();
 	/* all that zebra has now is published at once: a table that comes whole is made several times faster */
 	if (provider.fib)
 		fib_batch_begin(provider.fib);
@@ -246,11 +249,12 @@ static int process(struct zebra_dplane_provider *prov)
 
 static void release(void)
 {
+	provider.fib = NULL;
+	repair_waiting();
 	groups_free(provider.groups);
 	srcdest_free(provider.srcdest);
 	provider.groups = NULL;
 	provider.srcdest = NULL;
-	provider.fib = NULL;
 }
 
 static int start(struct zebra_dplane_provider *prov)

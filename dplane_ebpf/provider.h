@@ -22,6 +22,7 @@
 	X(IGNORED_TABLE, "ignoredTable", "routes of tables that only policy rules lead to") \
 	X(SOURCE_SPECIFIC, "sourceSpecific", "source-specific routes, left to the kernel") \
 	X(GROUP_UNKNOWN, "groupUnknown", "routes whose group came without an id, or is not known") \
+	X(REPAIRED, "repaired", "prefixes that clear dplane ebpf consistency has set right") \
 	X(ERROR, "errors", "routes and groups that the tables refused, left to the kernel")
 
 enum provider_counter {

@@ -18,6 +18,7 @@
 
 #define X(name, string, help) DEFSH(VTYSH_ZEBRA, name##_cmd, string, help)
 DPE_COMMANDS(X)
+DPE_ENABLE_COMMANDS(X)
 #undef X
 
 __attribute__((visibility("default"))) void vty_init_vtysh(void)
@@ -26,6 +27,9 @@ __attribute__((visibility("default"))) void vty_init_vtysh(void)
 
 #define X(name, string, help) install_element(VIEW_NODE, &name##_cmd);
 	DPE_COMMANDS(X)
+#undef X
+#define X(name, string, help) install_element(ENABLE_NODE, &name##_cmd);
+	DPE_ENABLE_COMMANDS(X)
 #undef X
 	if (original)
 		original();

@@ -42,7 +42,7 @@ static unsigned int child_find(const struct fib_branch *branch, unsigned int ind
 	return low;
 }
 
-static struct fib_branch *child_get(const struct fib_branch *branch, uint8_t index)
+struct fib_branch *fib_branch_child(const struct fib_branch *branch, uint8_t index)
 {
 	unsigned int i = child_find(branch, index);
 
@@ -242,7 +242,7 @@ int fib_branch_set(struct fib *fib, struct fib_branch *branch, const uint8_t *ad
 	int err = 0;
 
 	while (!err && len > 8 * (branch->depth + 1)) {
-		struct fib_branch *child = child_get(branch, addr[branch->depth]);
+		struct fib_branch *child = fib_branch_child(branch, addr[branch->depth]);
 
 		if (!child)
 			child = child_new(fib, branch, addr[branch->depth]);
@@ -270,7 +270,7 @@ uint16_t fib_branch_del(struct fib *fib, struct fib_branch *branch, const uint8_
 	uint16_t old;
 
 	while (branch && len > 8 * (branch->depth + 1))
-		branch = child_get(branch, addr[branch->depth]);
+		branch = fib_branch_child(branch, addr[branch->depth]);
 	if (!branch)
 		return 0;
 	pos = prefix_pos(branch, addr, len);
@@ -304,7 +304,7 @@ uint16_t fib_branch_cover(const struct fib_branch *branch, const uint8_t *addr, 
 			best = gid;
 			*found_len = (uint8_t)(base + rel);
 		}
-		branch = child_get(branch, (uint8_t)byte);
+		branch = fib_branch_child(branch, (uint8_t)byte);
 	}
 	return best;
 }

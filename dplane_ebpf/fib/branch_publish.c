@@ -246,6 +246,14 @@ static void word_publish(struct fib *fib, struct fib_branch *branch)
 	fib_store(view_entry(&view, rank), branch->word);
 }
 
+void fib_branch_rewrite(struct fib *fib, struct fib_branch *branch, const uint8_t *addr)
+{
+	while (branch) {
+		word_publish(fib, branch);
+		branch = fib_branch_child(branch, addr[branch->depth]);
+	}
+}
+
 static void word_change(struct fib *fib, struct fib_branch *branch, uint32_t word)
 {
 	uint32_t old = branch->word;
@@ -332,11 +340,15 @@ uint32_t fib_branch_lookup(const struct fib *fib, uint32_t word, const uint8_t *
 		unsigned int byte = addr[depth++], rank = 0;
 		struct view view;
 
+		if (!fib_node_inside(fib, word))
+			return FIB_GROUP_NO_ROUTE;
 		view_node(fib, word, &view);
 		for (unsigned int k = 0; k < byte / 64; k++)
 			rank += (unsigned int)__builtin_popcountll(view.bits[k]);
 		rank += (unsigned int)__builtin_popcountll(view.bits[byte / 64]
 							   << (63 - byte % 64));
+		if (!rank)
+			return FIB_GROUP_NO_ROUTE;
 		word = fib_load(view_entry(&view, rank - 1));
 	}
 	return word;

@@ -143,6 +143,17 @@ typedef void (*fib_route_cb)(void *arg, const struct fib_prefix *prefix, uint32_
 bool fib_route_walk(struct fib *fib, uint16_t table, uint8_t family, struct fib_cursor *cursor,
 		    size_t max, fib_route_cb cb, void *arg);
 
+/*
+ * Whether the program finds this prefix's group at its first and last address (where no longer prefix has them), and
+ * whether a group's descriptor, slots and next hops in shared memory are what was written. -EBADMSG: they
+ * are not. -ENOSPC: there was no room, the kernel has it. -ENOENT: no such prefix or group.
+ */
+int fib_route_verify(struct fib *fib, const struct fib_prefix *prefix);
+int fib_group_verify(struct fib *fib, uint32_t group);
+/* Write them again. The group's next hops that were damaged are the kernel's until they are resolved. */
+int fib_route_rewrite(struct fib *fib, const struct fib_prefix *prefix);
+int fib_group_rewrite(struct fib *fib, uint32_t group);
+
 /* ---- next hops and groups ---- */
 
 struct fib_nexthop_key {

@@ -12,11 +12,15 @@ uint32_t fib4_lookup(const struct fib *fib, uint32_t addr)
 			(const struct fib4_node *)(memory->node +
 						   (size_t)fib_node_number(value) * FIB_UNIT);
 		unsigned int index = addr >> FIB4_LOW_BITS & (FIB4_MID_SIZE - 1);
-		uint64_t below = node->bits << (FIB4_MID_SIZE - 1 - index);
+		uint64_t below;
 
+		if (!fib_node_inside(fib, value))
+			return FIB_GROUP_NO_ROUTE;
+		below = node->bits << (FIB4_MID_SIZE - 1 - index);
 		value = fib_load(&node->entry[__builtin_popcountll(below) - 1]);
 		if (value & FIB4_LOW) {
-			value = (value & ~FIB4_LOW) * FIB4_LOW_SIZE + (addr & (FIB4_LOW_SIZE - 1));
+			value &= fib->geometry.v4_low_blocks - 1;
+			value = value * FIB4_LOW_SIZE + (addr & (FIB4_LOW_SIZE - 1));
 			value = fib_load(&memory->v4_low[value]);
 		}
 	}

@@ -174,6 +174,11 @@ struct fib_branch *fib6_branch(const struct fib *fib, uint32_t slot)
 	return branch == BRANCH_LOST ? NULL : branch;
 }
 
+struct fib_branch *fib6_branch_of(const struct fib *fib, const uint8_t *addr)
+{
+	return fib6_branch(fib, addr_slot(addr));
+}
+
 uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len)
 {
 	uint32_t pos, slot = addr_slot(addr);

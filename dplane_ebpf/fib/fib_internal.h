@@ -123,6 +123,9 @@ static inline uint32_t fib_node_number(uint32_t word)
 	return FIB_NODE_NUMBER(word);
 }
 
+/* Whether a word that was read from shared memory, which others may have written, leads into the pool. */
+bool fib_node_inside(const struct fib *fib, uint32_t word);
+
 /* ---- fib4.c, fib4_publish.c, fib4_read.c: IPv4 of the main table ---- */
 
 /* The prefixes /25 to /32 of one /24. */
@@ -276,6 +279,11 @@ bool fib_branch_move(struct fib *fib, struct fib_branch *branch, uint32_t *budge
 uint32_t fib_branch_lookup(const struct fib *fib, uint32_t word, const uint8_t *addr,
 			   unsigned int depth, unsigned int end);
 
+/* What hangs below at an index, or NULL. */
+struct fib_branch *fib_branch_child(const struct fib_branch *branch, uint8_t index);
+/* Stores the words of a branch, and of all those below that addr passes, where readers find them. */
+void fib_branch_rewrite(struct fib *fib, struct fib_branch *branch, const uint8_t *addr);
+
 /* ---- fib6.c: IPv6 of the main table ---- */
 
 #define FIB6_SLOTS (FIB6_ROOT_SIZE + FIB6_OUTER_SIZE)
@@ -295,8 +303,9 @@ uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len);
 uint16_t fib6_cover(const struct fib *fib, const uint8_t *addr, uint8_t len, uint8_t *found_len);
 uint32_t fib6_lookup(const struct fib *fib, const uint8_t *addr);
 bool fib6_walk(const struct fib *fib, struct fib_cursor *cursor, fib_branch_visit visit, void *arg);
-/* The topmost branch of a slot, or NULL. */
+/* The topmost branch of a slot, or NULL; and of the slot of an address. */
 struct fib_branch *fib6_branch(const struct fib *fib, uint32_t slot);
+struct fib_branch *fib6_branch_of(const struct fib *fib, const uint8_t *addr);
 
 /* ---- vrf.c: all tables but the main one ---- */
 
@@ -330,6 +339,9 @@ struct fib_local {
 };
 
 #define FIB_LOCAL_BUCKETS 4096u
+
+/* verify.c: what leads to the nodes that have a prefix is stored again. */
+void fib_root_rewrite(struct fib *fib, const struct fib_prefix *prefix);
 
 struct fib_local *fib_local_find(struct fib *fib, const struct fib_prefix *prefix);
 void fib_local_fini(struct fib *fib);

@@ -304,6 +304,29 @@ uint32_t fib_route_covering(struct fib *fib, const struct fib_prefix *prefix,
 	return group;
 }
 
+int fib_route_rewrite(struct fib *fib, const struct fib_prefix *prefix)
+{
+	struct fib_prefix clean, found;
+	uint32_t group;
+	uint16_t old;
+	int err = -ENOENT;
+
+	if (!prefix_clean(&clean, prefix))
+		return -EINVAL;
+	fib_lock(fib);
+	group = fib_local_find(fib, &clean) ? FIB_GROUP_LOCAL
+					    : fib_route_covering(fib, &clean, &found);
+	if (group == FIB_GROUP_LOCAL || (group && found.len == clean.len)) {
+		/* a change is written everywhere; the kernel has it for a moment */
+		fib_root_rewrite(fib, &clean);
+		err = table_set(fib, &clean, FIB_GROUP_UNSUPPORTED, &old);
+		if (!err)
+			err = table_set(fib, &clean, (uint16_t)group, &old);
+	}
+	fib_unlock(fib);
+	return err;
+}
+
 struct route_walk {
 	struct fib *fib;
 	fib_route_cb cb;

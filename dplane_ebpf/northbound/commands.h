@@ -35,6 +35,15 @@
 	  "Where the program is attached, or why not\n" DPE_JSON_STR) \
 	X(show_dplane_ebpf_counters, "show dplane ebpf counters [json]", \
 	  "Show running system information\n" DPE_STR \
-	  "What became of packets, by reason\n" DPE_JSON_STR)
+	  "What became of packets, by reason\n" DPE_JSON_STR) \
+	X(show_dplane_ebpf_consistency, "show dplane ebpf consistency [json]", \
+	  "Show running system information\n" DPE_STR \
+	  "Whether zebra, the kernel and the program agree; compares them\n" DPE_JSON_STR)
+
+/* Those that change something. */
+#define DPE_ENABLE_COMMANDS(X) \
+	X(clear_dplane_ebpf_consistency, "clear dplane ebpf consistency [json]", \
+	  "Reset functions\n" DPE_STR \
+	  "Set right what differs from zebra in our tables\n" DPE_JSON_STR)
 
 #endif /* DPLANE_EBPF_COMMANDS_H */

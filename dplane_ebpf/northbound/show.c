@@ -75,6 +75,18 @@ static int run_show_dplane_ebpf_counters(struct vty *vty, const struct request *
 				: not_running(vty, request->json);
 }
 
+static int run_show_dplane_ebpf_consistency(struct vty *vty, const struct request *request)
+{
+	return module_running() ? show_consistency(vty, request->json)
+				: not_running(vty, request->json);
+}
+
+static int run_clear_dplane_ebpf_consistency(struct vty *vty, const struct request *request)
+{
+	return module_running() ? clear_consistency(vty, request->json)
+				: not_running(vty, request->json);
+}
+
 #define X(name, string, help) \
 	DEFUN(name, name##_cmd, string, help) \
 	{ \
@@ -83,12 +95,16 @@ static int run_show_dplane_ebpf_counters(struct vty *vty, const struct request *
 		return run_##name(vty, &request); \
 	}
 DPE_COMMANDS(X)
+DPE_ENABLE_COMMANDS(X)
 #undef X
 
 void show_init(void)
 {
 #define X(name, string, help) install_element(VIEW_NODE, &name##_cmd);
 	DPE_COMMANDS(X)
+#undef X
+#define X(name, string, help) install_element(ENABLE_NODE, &name##_cmd);
+	DPE_ENABLE_COMMANDS(X)
 #undef X
 }
 

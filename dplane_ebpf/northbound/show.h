@@ -18,7 +18,12 @@ int show_nexthop(struct vty *vty, const char *number, bool json);
 int show_group(struct vty *vty, const char *number, bool json);
 int show_interface(struct vty *vty, bool json);
 int show_counters(struct vty *vty, bool json);
+int show_consistency(struct vty *vty, bool json);
+int clear_consistency(struct vty *vty, bool json);
 int show_summary(struct vty *vty, bool json); /* this one always runs */
+
+/* The audit's line of the summary; or, if object is not NULL, its part of that. */
+void show_consistency_summary(struct vty *vty, json_object *object);
 
 /* Interfaces' names, read once a command. */
 struct show_names {

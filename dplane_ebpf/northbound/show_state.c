@@ -248,6 +248,7 @@ static int summary_json(struct vty *vty)
 	json_object_int_add(object, "netlinkResyncs", links.resyncs);
 	json_object_int_add(object, "netlinkErrors", links.errors);
 	json_object_int_add(object, "neighboursRefused", links.neighbours_refused);
+	show_consistency_summary(vty, object);
 	for (int i = 0; i < PROVIDER_MAX; i++)
 		json_object_int_add(list, contexts[i].name, counters[i]);
 	json_object_object_add(object, "zebra", list);
@@ -316,6 +317,7 @@ int show_summary(struct vty *vty, bool json)
 		"  %-22s %" PRIu64 " events, %" PRIu64 " resyncs, %" PRIu64 " errors, %" PRIu64
 		" neighbours without room\n",
 		"Netlink", links.events, links.resyncs, links.errors, links.neighbours_refused);
+	show_consistency_summary(vty, NULL);
 	vty_out(vty, "From zebra:\n");
 	for (int i = 0; i < PROVIDER_MAX; i++)
 		vty_out(vty, "  %10" PRIu64 "  %s\n", counters[i], contexts[i].help);

@@ -34,6 +34,14 @@ def look_at_tables(r1):
     r1.sh("ip", "route", "del", "198.51.100.128/25")
     wait_until("the kernel's route leaves the tables", lambda: r1.ask_json(
         "show dplane ebpf route 198.51.100.200 json").get("prefix") != "198.51.100.128/25")
+    result = wait_until("the tables are compared", lambda: compared(r1))
+    if result["differences"] or result["compared"]["ipv4"]["zebra"] < 3:
+        raise LabError(f"the tables differ: {result}")
+
+
+def compared(r1):
+    status = r1.ask_json("show dplane ebpf consistency json")
+    return status["result"] if status["state"] == "done" else None
 
 
 def main(module):

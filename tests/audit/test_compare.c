@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Sets of next hops, records, and what three ways mean together. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "dplane_ebpf/audit/snapshot.h"
+#include "tests/audit/test_audit.h"
+#include "tests/fib/fixture.h"
+
+static struct snapshot snapshot;
+
+static void setup(void)
+{
+	ck_assert_int_eq(snapshot_init(&snapshot), 0);
+}
+
+static void teardown(void)
+{
+	snapshot_fini(&snapshot);
+}
+
+/* A next hop by interface and last byte of an IPv4 gateway. */
+static struct fib_member hop(uint32_t ifindex, uint8_t gate, uint32_t weight)
+{
+	return (struct fib_member){
+		.nexthop = {.ifindex = ifindex, .family = AF_INET, .gate = {10, 0, 0, gate}},
+		.weight = weight,
+	};
+}
+
+static uint32_t way1(struct fib_member a)
+{
+	return ways_of(snapshot.ways, &a, 1);
+}
+
+static uint32_t way2(struct fib_member a, struct fib_member b)
+{
+	struct fib_member both[] = {a, b};
+
+	return ways_of(snapshot.ways, both, 2);
+}
+
+START_TEST(ways_are_sets)
+{
+	uint32_t a = way1(hop(1, 1, 1)), ab = way2(hop(1, 1, 1), hop(2, 2, 1));
+	const struct fib_member *member;
+	size_t n;
+
+	ck_assert_uint_ge(a, WAY_FIRST);
+	ck_assert_uint_ne(a, ab);
+	ck_assert_uint_eq(way1(hop(1, 1, 0)), a);
+	ck_assert_uint_eq(way2(hop(2, 2, 1), hop(1, 1, 1)), ab);
+	ck_assert_uint_eq(way2(hop(1, 1, 1), hop(1, 1, 1)), way1(hop(1, 1, 2)));
+	ck_assert_uint_ne(way1(hop(1, 1, 2)), a);
+	ck_assert_uint_ne(way1(hop(2, 1, 1)), a);
+	ck_assert_uint_ne(way1(hop(1, 2, 1)), a);
+	ck_assert(ways_within(snapshot.ways, a, ab));
+	ck_assert(!ways_within(snapshot.ways, ab, a));
+	ck_assert(ways_within(snapshot.ways, way1(hop(1, 1, 7)), a));
+	ck_assert(!ways_within(snapshot.ways, WAY_NONE, a));
+	ck_assert_uint_eq(ways_of(snapshot.ways, NULL, 0), WAY_UNKNOWN);
+	member = ways_members(snapshot.ways, ab, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(member[0].nexthop.ifindex, 1);
+	ck_assert_ptr_null(ways_members(snapshot.ways, FIB_GROUP_BLACKHOLE, &n));
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+START_TEST(many_ways)
+{
+	uint32_t way[5000];
+	struct fib_member member;
+
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 5000; i++) {
+			uint32_t found;
+
+			member = hop(i / 250 + 1, (uint8_t)(i % 250), 1);
+			found = ways_of(snapshot.ways, &member, 1);
+			if (!round)
+				way[i] = found;
+			ck_assert_uint_eq(found, way[i]);
+			ck_assert_uint_eq(found, WAY_FIRST + i);
+		}
+	}
+}
+END_TEST
+
+START_TEST(records_are_found)
+{
+	static const char *const text[] = {"10.0.0.0/8",    "0.0.0.0/0",      "10.0.0.0/9",
+					   "2001:db8::/32", "192.0.2.128/25", "::/0",
+					   "192.0.2.0/24"};
+	struct fib_prefix prefix, back, vrf;
+
+	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
+		prefix = prefix_of(text[i]);
+		snapshot_add(&snapshot, &prefix)->rib = 100 + (uint32_t)i;
+	}
+	vrf = prefix_of("10.0.0.0/8");
+	vrf.table = 3;
+	snapshot_add(&snapshot, &vrf)->rib = 99;
+	snapshot_sort(&snapshot);
+	ck_assert_uint_eq(snapshot.n, sizeof(text) / sizeof(text[0]) + 1);
+	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
+		prefix = prefix_of(text[i]);
+		ck_assert_uint_eq(snapshot_find(&snapshot, &prefix)->rib, 100 + i);
+		record_prefix(snapshot_find(&snapshot, &prefix), &back);
+		ck_assert(!memcmp(&back, &prefix, sizeof(back)));
+	}
+	ck_assert_uint_eq(snapshot_find(&snapshot, &vrf)->rib, 99);
+	prefix = prefix_of("10.0.0.0/10");
+	ck_assert_ptr_null(snapshot_find(&snapshot, &prefix));
+}
+END_TEST
+
+START_TEST(kernels_best_metric)
+{
+	struct fib_prefix v4 = prefix_of("10.0.0.0/8"), v6 = prefix_of("2001:db8::/32");
+	struct fib_prefix other = prefix_of("10.1.0.0/16");
+
+	snapshot_add(&snapshot, &v4)->rib = 20;
+	snapshot_add(&snapshot, &v6)->rib = 20;
+	snapshot_sort(&snapshot);
+	snapshot_kernel(&snapshot, &v4, 21, 30, true);
+	snapshot_kernel(&snapshot, &v4, 22, 20, true);
+	snapshot_kernel(&snapshot, &v4, 20, 20, true);
+	snapshot_kernel(&snapshot, &v4, 24, 40, true);
+	ck_assert_uint_eq(snapshot_find(&snapshot, &v4)->kernel, 22);
+	snapshot_kernel(&snapshot, &v6, 22, 20, true);
+	snapshot_kernel(&snapshot, &v6, 20, 20, true);
+	snapshot_kernel(&snapshot, &v6, 23, 20, true);
+	ck_assert_uint_eq(snapshot_find(&snapshot, &v6)->kernel, 20);
+	/* one that nobody knew, told twice */
+	snapshot_kernel(&snapshot, &other, 25, 30, false);
+	snapshot_kernel(&snapshot, &other, 26, 30, true);
+	snapshot_kernel(&snapshot, &other, 27, 10, true);
+	snapshot_sort(&snapshot);
+	ck_assert_uint_eq(snapshot.n, 3);
+	ck_assert_uint_eq(snapshot_find(&snapshot, &other)->kernel, 27);
+}
+END_TEST
+
+START_TEST(what_is_ignored)
+{
+	static const char *const ignored[] = {"224.0.0.0/4", "239.1.0.0/16", "127.0.0.0/8",
+					      "ff00::/8",    "fe80::/64",    "fe80::1/128"};
+	static const char *const compared[] = {"0.0.0.0/0", "128.0.0.0/1", "126.0.0.0/7", "::/0",
+					       "fec0::/10", "fc00::/7",	   "f000::/4"};
+	struct fib_prefix prefix;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
+		prefix = prefix_of(ignored[i]);
+		ck_assert_msg(snapshot_ignores(&prefix), "%s", ignored[i]);
+	}
+	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++) {
+		prefix = prefix_of(compared[i]);
+		ck_assert_msg(!snapshot_ignores(&prefix), "%s", compared[i]);
+	}
+}
+END_TEST
+
+/* Ways by letter, and what is to be found. */
+struct expectation {
+	const char *rib, *kernel, *ours;
+	uint8_t flags;
+	uint32_t kinds;
+};
+
+static uint32_t way_of(const char *text)
+{
+	static const struct {
+		const char *text;
+		uint32_t way;
+	} words[] = {
+		{"-", WAY_NONE},
+		{"changing", WAY_CHANGING},
+		{"unknown", WAY_UNKNOWN},
+		{"local", FIB_GROUP_LOCAL},
+		{"reject", FIB_GROUP_REJECT},
+		{"unsupported", FIB_GROUP_UNSUPPORTED},
+		{"overflow", FIB_GROUP_OVERFLOW},
+		{"blackhole", FIB_GROUP_BLACKHOLE},
+	};
+	struct fib_member six = {
+		.nexthop = {.ifindex = 1, .family = AF_INET6, .gate = {0xfe, 0x80}}, .weight = 1};
+	struct fib_member stand_in = {
+		.nexthop = {.ifindex = 1, .family = AF_INET, .gate = {169, 254, 0, 1}},
+		.weight = 1};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(words[i].text, text))
+			return words[i].way;
+	}
+	if (!strcmp(text, "a"))
+		return way1(hop(1, 1, 1));
+	if (!strcmp(text, "b"))
+		return way1(hop(2, 2, 1));
+	if (!strcmp(text, "ab"))
+		return way2(hop(1, 1, 1), hop(2, 2, 1));
+	if (!strcmp(text, "a3b"))
+		return way2(hop(1, 1, 3), hop(2, 2, 1));
+	if (!strcmp(text, "six"))
+		return ways_of(snapshot.ways, &six, 1);
+	if (!strcmp(text, "standin"))
+		return ways_of(snapshot.ways, &stand_in, 1);
+	ck_abort_msg("no way %s", text);
+}
+
+#define KIND(kind) (1u << AUDIT_##kind)
+
+START_TEST(kinds_of_differences)
+{
+	static const struct expectation cases[] = {
+		{"a", "a", "a", 0, 0},
+		{"ab", "ab", "ab", 0, 0},
+		{"blackhole", "blackhole", "blackhole", 0, 0},
+		{"reject", "reject", "reject", 0, 0},
+		/* ours */
+		{"a", "a", "-", 0, KIND(MISSING)},
+		{"a", "a", "b", RECORD_COVERED, KIND(MISSING)},
+		{"-", "-", "a", 0, KIND(LEFTOVER)},
+		{"-", "a", "a", 0, KIND(LEFTOVER)},
+		{"-", "-", "blackhole", 0, KIND(LEFTOVER)},
+		{"a", "a", "b", 0, KIND(NEXTHOPS)},
+		{"ab", "ab", "a", 0, KIND(NEXTHOPS)},
+		{"ab", "ab", "a3b", 0, KIND(NEXTHOPS)},
+		{"a", "a", "blackhole", 0, KIND(NEXTHOPS)},
+		{"blackhole", "blackhole", "a", 0, KIND(NEXTHOPS)},
+		{"unsupported", "unknown", "a", 0, KIND(NEXTHOPS)},
+		{"a", "a", "a", RECORD_DAMAGED, KIND(DAMAGED)},
+		/* left to the kernel */
+		{"a", "a", "overflow", 0, 0},
+		{"a", "a", "unsupported", 0, 0},
+		{"unsupported", "unknown", "unsupported", 0, 0},
+		{"local", "-", "local", RECORD_KERNEL_ANY, 0},
+		/* the kernel */
+		{"a", "-", "a", 0, KIND(KERNEL_MISSING)},
+		{"unsupported", "-", "unsupported", 0, KIND(KERNEL_MISSING)},
+		{"a", "-", "a", RECORD_KERNEL_ANY, 0},
+		{"a", "b", "a", 0, KIND(KERNEL_NEXTHOPS)},
+		{"a", "ab", "a", 0, KIND(KERNEL_NEXTHOPS)},
+		{"a", "blackhole", "a", 0, KIND(KERNEL_NEXTHOPS)},
+		{"reject", "blackhole", "reject", 0, KIND(KERNEL_NEXTHOPS)},
+		{"ab", "a", "ab", 0, KIND(KERNEL_FEWER)},
+		{"a3b", "ab", "a3b", 0, 0},
+		{"a", "unknown", "a", 0, 0},
+		{"six", "standin", "six", 0, 0},
+		{"a", "standin", "a", 0, KIND(KERNEL_NEXTHOPS)},
+		/* both */
+		{"a", "-", "-", 0, KIND(MISSING) | KIND(KERNEL_MISSING)},
+		/* routes that only the kernel has: ours has what covers them */
+		{"-", "a", "b", RECORD_COVERED, KIND(KERNEL_UNKNOWN)},
+		{"-", "blackhole", "b", RECORD_COVERED, KIND(KERNEL_UNKNOWN)},
+		{"-", "a", "a", RECORD_COVERED, 0},
+		{"-", "a", "-", RECORD_COVERED, 0},
+		{"-", "a", "unsupported", RECORD_COVERED, 0},
+		{"-", "a", "local", RECORD_COVERED, 0},
+		/* what moves is not judged */
+		{"changing", "-", "-", 0, 0},
+		{"changing", "a", "b", 0, 0},
+		{"a", "a", "changing", 0, 0},
+		{"a", "changing", "a", 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct record record = {
+			.rib = way_of(cases[i].rib),
+			.kernel = way_of(cases[i].kernel),
+			.ours = way_of(cases[i].ours),
+			.flags = cases[i].flags,
+		};
+		uint32_t found = compare(snapshot.ways, &record);
+
+		ck_assert_msg(found == cases[i].kinds,
+			      "zebra %s, kernel %s, ours %s, flags %x: %x instead of %x",
+			      cases[i].rib, cases[i].kernel, cases[i].ours, cases[i].flags, found,
+			      cases[i].kinds);
+	}
+}
+END_TEST
+
+START_TEST(settled_or_not)
+{
+	struct record record = {.rib = 20, .kernel = 21, .ours = 22};
+	struct record changed;
+
+	ck_assert(compare_settled(&record, true));
+	ck_assert(compare_settled(&record, false));
+	changed = record;
+	changed.rib = 23;
+	ck_assert(!compare_settled(&changed, false));
+	changed = record;
+	changed.kernel = 0;
+	ck_assert(!compare_settled(&changed, false));
+	changed = record;
+	changed.ours = 20;
+	ck_assert(!compare_settled(&changed, false));
+	changed = record;
+	changed.flags = RECORD_DAMAGED;
+	ck_assert(!compare_settled(&changed, false));
+	ck_assert(compare_settled(&changed, true));
+}
+END_TEST
+
+TCase *compare_case(void)
+{
+	TCase *tcase = tcase_create("compare");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, ways_are_sets);
+	tcase_add_test(tcase, many_ways);
+	tcase_add_test(tcase, records_are_found);
+	tcase_add_test(tcase, kernels_best_metric);
+	tcase_add_test(tcase, what_is_ignored);
+	tcase_add_test(tcase, kinds_of_differences);
+	tcase_add_test(tcase, settled_or_not);
+	return tcase;
+}
