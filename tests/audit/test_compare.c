@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "dplane_ebpf/audit/marks.h"
 #include "dplane_ebpf/audit/snapshot.h"
 #include "tests/audit/test_audit.h"
 #include "tests/fib/fixture.h"
@@ -306,6 +307,28 @@ START_TEST(settled_or_not)
 }
 END_TEST
 
+START_TEST(marks_of_what_passes)
+{
+	struct fib_prefix one = prefix_of("192.0.2.0/24"), longer = prefix_of("192.0.2.0/25");
+	struct fib_prefix six = prefix_of("2001:db8::/32"), vrf = one;
+
+	vrf.table = 1;
+	marks_leave(&one);
+	marks_watch();
+	ck_assert(!marks_has(&one));
+	marks_leave(&one);
+	marks_leave(&six);
+	ck_assert(marks_has(&one) && marks_has(&six));
+	ck_assert(!marks_has(&longer) && !marks_has(&vrf));
+	marks_end();
+	marks_leave(&longer);
+	ck_assert(marks_has(&one) && !marks_has(&longer));
+	marks_watch();
+	ck_assert(!marks_has(&one));
+	marks_end();
+}
+END_TEST
+
 TCase *compare_case(void)
 {
 	TCase *tcase = tcase_create("compare");
@@ -318,5 +341,6 @@ TCase *compare_case(void)
 	tcase_add_test(tcase, what_is_ignored);
 	tcase_add_test(tcase, kinds_of_differences);
 	tcase_add_test(tcase, settled_or_not);
+	tcase_add_test(tcase, marks_of_what_passes);
 	return tcase;
 }
