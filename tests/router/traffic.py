@@ -34,18 +34,19 @@ class Witness:
     """A stream of numbered datagrams from one host to another. stop() says what became of them."""
 
     def __init__(self, source, target, address, rate=2000, flows=64, count=None, length=64):
-        """count: end after so many; otherwise it runs until stop()."""
+        """address: one, or a list that the flows share by turns. count: end after so many; otherwise it runs until stop()."""
         program = witness_program(source.lab)
+        addresses = [address] if isinstance(address, str) else list(address)
         self.port = next_port()
-        self.address = address
-        family = ["-6"] if ":" in address else []
-        self.what = f"{source.name} to {target.name} ({address})"
+        self.address = addresses[0]
+        family = ["-6"] if ":" in self.address else []
+        self.what = f"{source.name} to {target.name} ({self.address})"
         self.receiver = target.popen(program, *family, "-p", self.port, "-i", 600000, "recv")
         if "ready" not in self.receiver.stderr.readline():
             raise LabError(f"witness {self.what}: the receiver does not start")
         amount = ["-n", count] if count else []
-        self.sender = source.popen(program, *family, "-p", self.port, "-d", address, "-r", rate, "-f", flows,
-                                   "-l", length, *amount, "send")
+        self.sender = source.popen(program, *family, "-p", self.port, *(part for one in addresses for part in ("-d", one)),
+                                   "-r", rate, "-f", flows, "-l", length, *amount, "send")
 
     def _waiting(self):
         """Bytes in the queue of the receiver's socket."""

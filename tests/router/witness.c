@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A witness for traffic: sends numbered UDP datagrams over many flows, and on
- * the other side tells which were lost, doubled or overtaken, for how long none of a flow came
+ * the other side tells which were lost, late, doubled or overtaken, for how long none of a flow came
  * through, and by which interfaces each flow came. Prints one line of JSON at its end.
  *
- *   witness recv [-6] -p PORT [-i IDLE_MS] [-t MAX_SECONDS]
- *   witness send [-6] -p PORT -d ADDRESS [-r PACKETS_A_SECOND] [-n PACKETS] [-f FLOWS] [-l BYTES]
+ *   witness recv [-6] -p PORT [-i IDLE_MS] [-t MAX_SECONDS] [-m LATE_MS]
+ *   witness send [-6] -p PORT -d ADDRESS... [-r PACKETS_A_SECOND] [-n PACKETS] [-f FLOWS] [-l BYTES]
  *
  * recv says "ready" on stderr once it listens, and ends after IDLE_MS without a packet
  * (once there was one), at MAX_SECONDS, or on SIGTERM or SIGINT. Sequence numbers
- * are one a flow; a flow is a source port, and flows take turns. send also ends on SIGTERM.
+ * are one a flow; a flow is a source port, and flows take turns. Several addresses (-d repeated)
+ * are one for each flow, in turns as well. send also ends on SIGTERM. Times are compared between
+ * the two, so both run on one machine.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -46,7 +48,10 @@ struct flow {
 	uint32_t highest; /* plus one */
 	uint8_t *seen;
 	uint8_t ttl_low, ttl_high;
-	int way[MAX_WAYS]; /* interfaces in the order in which it first came by them; 0 ends it */
+	struct {
+		int ifindex;
+		uint64_t received;
+	} way[MAX_WAYS]; /* in the order in which it first came by them; 0 ends it */
 };
 
 /* When each datagram that came was sent, by its place in the order of sending; 0: it did not come. */
@@ -55,9 +60,10 @@ static uint32_t sent_flows, sent_end;
 
 struct options {
 	int family;
-	const char *address;
+	const char *address[MAX_FLOWS];
+	unsigned int addresses;
 	uint16_t port;
-	unsigned int rate, count, flows, length, idle_ms, seconds;
+	unsigned int rate, count, flows, length, idle_ms, late_ms, seconds;
 };
 
 static volatile sig_atomic_t stop;
@@ -67,12 +73,26 @@ static void on_signal(int signal)
 	stop = signal;
 }
 
+static uint64_t to_ns(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000u + t->tv_nsec;
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
+	return to_ns(&t);
+}
+
+/* What the clock that the kernel stamps datagrams with is ahead of ours. */
+static uint64_t stamp_offset(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return to_ns(&t) - now_ns();
 }
 
 static void fail(const char *what)
@@ -81,7 +101,9 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static socklen_t make_address(const struct options *o, struct sockaddr_storage *storage)
+/* text: NULL for any. */
+static socklen_t make_address(const struct options *o, const char *text,
+			      struct sockaddr_storage *storage)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
@@ -91,18 +113,18 @@ static socklen_t make_address(const struct options *o, struct sockaddr_storage *
 	storage->ss_family = o->family;
 	if (o->family == AF_INET) {
 		v4->sin_port = htons(o->port);
-		if (o->address)
-			ok = inet_pton(AF_INET, o->address, &v4->sin_addr);
+		if (text)
+			ok = inet_pton(AF_INET, text, &v4->sin_addr);
 		if (ok == 1)
 			return sizeof(*v4);
 	} else {
 		v6->sin6_port = htons(o->port);
-		if (o->address)
-			ok = inet_pton(AF_INET6, o->address, &v6->sin6_addr);
+		if (text)
+			ok = inet_pton(AF_INET6, text, &v6->sin6_addr);
 		if (ok == 1)
 			return sizeof(*v6);
 	}
-	fprintf(stderr, "witness: '%s' is no address of this family\n", o->address);
+	fprintf(stderr, "witness: '%s' is no address of this family\n", text);
 	exit(2);
 }
 
@@ -110,10 +132,12 @@ static void note_way(struct flow *f, int ifindex)
 {
 	int i = 0;
 
-	while (i < MAX_WAYS && f->way[i] && f->way[i] != ifindex)
+	while (i < MAX_WAYS && f->way[i].ifindex && f->way[i].ifindex != ifindex)
 		i++;
-	if (i < MAX_WAYS)
-		f->way[i] = ifindex;
+	if (i < MAX_WAYS) {
+		f->way[i].ifindex = ifindex;
+		f->way[i].received++;
+	}
 }
 
 static void note_time(const struct datagram *d, uint32_t flow, uint32_t sequence)
@@ -165,6 +189,19 @@ static struct outage find_outages(void)
 	return found;
 }
 
+struct lateness {
+	uint64_t count; /* datagrams that took longer than allowed */
+	uint64_t most_ns;
+};
+
+static void note_delay(struct lateness *late, int64_t ns, unsigned int allowed_ms)
+{
+	if (ns > (int64_t)allowed_ms * 1000000)
+		late->count++;
+	if (ns > (int64_t)late->most_ns)
+		late->most_ns = ns;
+}
+
 /* Returns true for a datagram of ours that was counted. */
 static bool note(struct flow *flows, const struct datagram *d, int ttl, int ifindex)
 {
@@ -197,25 +234,23 @@ static bool note(struct flow *flows, const struct datagram *d, int ttl, int ifin
 	return true;
 }
 
-/* The interfaces of each flow, as a JSON array. */
-static void report_ways(const struct flow *flows)
+/* Of each flow, by its number, the interfaces, or how many datagrams came by each: an array of arrays. */
+static void report_ways(const struct flow *flows, const char *name, bool packets)
 {
-	const char *comma = "";
-
-	printf("\"ways\": [");
-	for (unsigned int i = 0; i < MAX_FLOWS; i++) {
-		if (!flows[i].seen)
-			continue;
-		printf("%s[", comma);
-		for (int w = 0; w < MAX_WAYS && flows[i].way[w]; w++)
-			printf("%s%d", w ? ", " : "", flows[i].way[w]);
+	printf("\"%s\": [", name);
+	for (uint32_t i = 0; i < sent_flows; i++) {
+		printf("%s[", i ? ", " : "");
+		for (int w = 0; w < MAX_WAYS && flows[i].way[w].ifindex; w++)
+			printf("%s%llu", w ? ", " : "",
+			       packets ? (unsigned long long)flows[i].way[w].received
+				       : (unsigned long long)flows[i].way[w].ifindex);
 		printf("]");
-		comma = ", ";
 	}
 	printf("]");
 }
 
-static void report(const struct flow *flows, uint64_t gap_ns, uint32_t overflow)
+static void report(const struct flow *flows, uint64_t gap_ns, uint32_t overflow,
+		   const struct lateness *late)
 {
 	struct outage outage = find_outages();
 	uint64_t received = 0, doubled = 0, reordered = 0, expected = 0;
@@ -239,18 +274,23 @@ static void report(const struct flow *flows, uint64_t gap_ns, uint32_t overflow)
 	/* "missing" cannot see datagrams lost after the last one that came: compare with "sent" */
 	printf("{\"received\": %llu, \"missing\": %llu, \"doubled\": %llu, \"reordered\": %llu, "
 	       "\"flows\": %u, \"ttlLow\": %u, \"ttlHigh\": %u, \"longestGapMs\": %.3f, "
-	       "\"outages\": %u, \"outageMs\": %.3f, \"receiverDropped\": %u, ",
+	       "\"outages\": %u, \"outageMs\": %.3f, \"receiverDropped\": %u, \"late\": %llu, "
+	       "\"latestMs\": %.3f, ",
 	       (unsigned long long)received, (unsigned long long)(expected - (received - doubled)),
 	       (unsigned long long)doubled, (unsigned long long)reordered, count, count ? low : 0,
-	       high, gap_ns / 1e6, outage.count, outage.ns / 1e6, overflow);
-	report_ways(flows);
+	       high, gap_ns / 1e6, outage.count, outage.ns / 1e6, overflow,
+	       (unsigned long long)late->count, late->most_ns / 1e6);
+	report_ways(flows, "ways", false);
+	printf(", ");
+	report_ways(flows, "wayPackets", true);
 	printf("}\n");
 }
 
 /* What the kernel says beside a datagram. */
 struct beside {
 	int ttl, ifindex;
-	uint32_t overflow; /* datagrams that the socket had no room for, so far */
+	struct timespec stamp; /* when it came */
+	uint32_t overflow;     /* datagrams that the socket had no room for, so far */
 };
 
 static void read_beside(struct msghdr *message, struct beside *beside)
@@ -260,6 +300,8 @@ static void read_beside(struct msghdr *message, struct beside *beside)
 
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
 			memcpy(&beside->overflow, data, sizeof(beside->overflow));
+		else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS)
+			memcpy(&beside->stamp, data, sizeof(beside->stamp));
 		else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
 			 (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
 			memcpy(&beside->ttl, data, sizeof(beside->ttl));
@@ -270,24 +312,20 @@ static void read_beside(struct msghdr *message, struct beside *beside)
 	}
 }
 
-static int receive(const struct options *o)
+/* Opens the socket that says all that struct beside holds. */
+static int listen_on(const struct options *o)
 {
-	struct flow *flows = calloc(MAX_FLOWS, sizeof(*flows));
-	uint64_t began = now_ns(), last = 0, gap = 0;
 	int one = 1, size = 32 << 20;
-	struct beside beside = {0};
 	struct sockaddr_storage address;
-	socklen_t length = make_address(o, &address);
+	socklen_t length = make_address(o, NULL, &address);
 	int fd = socket(o->family, SOCK_DGRAM, 0);
 
-	sent_at = calloc(MAX_TIMES, sizeof(*sent_at));
-	if (!flows || !sent_at)
-		fail("memory");
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, length))
 		fail("cannot listen");
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
 	if (o->family == AF_INET) {
 		setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one));
 		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
@@ -295,6 +333,21 @@ static int receive(const struct options *o)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &one, sizeof(one));
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
 	}
+	return fd;
+}
+
+static int receive(const struct options *o)
+{
+	struct flow *flows = calloc(MAX_FLOWS, sizeof(*flows));
+	uint64_t began = now_ns(), offset = stamp_offset(), last = 0, gap = 0;
+	struct lateness late = {0};
+	struct beside beside = {0};
+	int fd;
+
+	sent_at = calloc(MAX_TIMES, sizeof(*sent_at));
+	if (!flows || !sent_at)
+		fail("memory");
+	fd = listen_on(o);
 	fprintf(stderr, "ready\n");
 
 	while (!stop) {
@@ -316,6 +369,10 @@ static int receive(const struct options *o)
 			read_beside(&message, &beside);
 		if (n >= (ssize_t)sizeof(struct datagram) &&
 		    note(flows, (struct datagram *)buffer, beside.ttl, beside.ifindex)) {
+			note_delay(&late,
+				   to_ns(&beside.stamp) - offset -
+					   be64toh(((struct datagram *)buffer)->sent_ns),
+				   o->late_ms);
 			if (last && t - last > gap)
 				gap = t - last;
 			last = t;
@@ -325,7 +382,7 @@ static int receive(const struct options *o)
 		if (o->seconds && t - began > (uint64_t)o->seconds * 1000000000u)
 			break;
 	}
-	report(flows, gap, beside.overflow);
+	report(flows, gap, beside.overflow, &late);
 	return 0;
 }
 
@@ -333,13 +390,14 @@ static int transmit(const struct options *o)
 {
 	static int sockets[MAX_FLOWS];
 	static uint32_t sequence[MAX_FLOWS];
-	struct sockaddr_storage address;
-	socklen_t length = make_address(o, &address);
 	char buffer[65536] = {0};
 	struct datagram *d = (struct datagram *)buffer;
 	uint64_t sent = 0, errors = 0, begin;
 
 	for (unsigned int i = 0; i < o->flows; i++) {
+		struct sockaddr_storage address;
+		socklen_t length = make_address(o, o->address[i % o->addresses], &address);
+
 		sockets[i] = socket(o->family, SOCK_DGRAM, 0);
 		if (sockets[i] < 0 || connect(sockets[i], (struct sockaddr *)&address, length))
 			fail("cannot connect");
@@ -389,14 +447,18 @@ static unsigned int number(const char *text, unsigned int low, unsigned int high
 
 int main(int argc, char **argv)
 {
-	struct options o = {
-		.family = AF_INET, .rate = 1000, .flows = 1, .length = 64, .idle_ms = 1000};
+	struct options o = {.family = AF_INET,
+			    .rate = 1000,
+			    .flows = 1,
+			    .length = 64,
+			    .idle_ms = 1000,
+			    .late_ms = 50};
 	struct sigaction action = {.sa_handler = on_signal};
 	int c;
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	while ((c = getopt(argc, argv, "6p:d:r:n:f:l:i:t:")) != -1) {
+	while ((c = getopt(argc, argv, "6p:d:r:n:f:l:i:m:t:")) != -1) {
 		switch (c) {
 		case '6':
 			o.family = AF_INET6;
@@ -405,7 +467,11 @@ int main(int argc, char **argv)
 			o.port = number(optarg, 1, 65535);
 			break;
 		case 'd':
-			o.address = optarg;
+			if (o.addresses == MAX_FLOWS) {
+				fprintf(stderr, "witness: more than %d addresses\n", MAX_FLOWS);
+				return 2;
+			}
+			o.address[o.addresses++] = optarg;
 			break;
 		case 'r':
 			o.rate = number(optarg, 1, 10000000);
@@ -422,6 +488,9 @@ int main(int argc, char **argv)
 		case 'i':
 			o.idle_ms = number(optarg, 1, 600000);
 			break;
+		case 'm':
+			o.late_ms = number(optarg, 1, 600000);
+			break;
 		case 't':
 			o.seconds = number(optarg, 1, 3600);
 			break;
@@ -431,7 +500,7 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc - 1 && o.port && !strcmp(argv[optind], "recv"))
 		return receive(&o);
-	if (optind == argc - 1 && o.port && o.address && !strcmp(argv[optind], "send"))
+	if (optind == argc - 1 && o.port && o.addresses && !strcmp(argv[optind], "send"))
 		return transmit(&o);
 	fprintf(stderr, "usage: witness [options] recv|send (see witness.c)\n");
 	return 2;
