@@ -59,3 +59,47 @@ class Feed:
 
     def stop(self):
         self.ask("disable", "feed")
+
+
+# a network that no table of the Internet has, for the link between bird and a router that knows bird as its route reflector
+ROUTER, REFLECTOR = "198.18.0.1", "198.18.0.2"
+REFLECTED_CONFIG = f"""
+interface r1-feed
+ ip address {ROUTER}/24
+exit
+router bgp 64512
+ bgp router-id {ROUTER}
+ neighbor {REFLECTOR} remote-as 64512
+ neighbor {REFLECTOR} passive
+exit
+"""
+
+
+def reflector_config(tables):
+    yield f"router id {REFLECTOR};\nfilter border {{\n"
+    for name, (border, _) in tables.items():
+        yield f'\tif proto = "{name}" then bgp_next_hop = {border};\n'
+    yield f"""\taccept;
+}}
+protocol bgp feed {{
+	disabled;
+	local {REFLECTOR} as 64512;
+	neighbor {ROUTER} as 64512;
+	connect delay time 1;
+	connect retry time 1;
+	error wait time 1, 1;
+	ipv4 {{ import none; export filter border; next hop keep; }};
+}}
+"""
+    for name, (_, prefixes) in tables.items():
+        yield f"protocol static {name} {{\n\tipv4;\n"
+        for prefix, origin in prefixes:
+            path = f" {{ bgp_path.prepend({origin}); }}" if origin != "0" else ""
+            yield f"\troute {prefix} blackhole{path};\n"
+        yield "}\n"
+
+
+def reflector(lab, router, tables):
+    """tables: by name (of bird's static protocol) the border router, and its prefixes with their AS; by iBGP."""
+    return Feed(lab, router, [f"{REFLECTOR}/24"], reflector_config(tables),
+                {name: len(prefixes) for name, (_, prefixes) in tables.items()})

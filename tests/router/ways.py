@@ -10,6 +10,8 @@
 dst has an interface for each way, so the witness tells by which one each datagram came.
 """
 
+import json
+
 from topology import wait_until
 from traffic import Witness, datagrams
 
@@ -74,8 +76,9 @@ class Ways:
 
     def kernel_ways(self, address):
         """The ways that the kernel's route to an address has, its next hops' links being up."""
-        hops = [hop for route in self.router.ip_json("route", "show", "match", address)[-1:]
-                for hop in route.get("nexthops", [route])]
+        # not "route show", which reads the whole table for one route
+        found = self.router.sh("ip", "-j", "route", "get", address, "fibmatch", check=False).stdout
+        hops = [hop for route in json.loads(found or "[]") for hop in route.get("nexthops", [route])]
         return {int(hop["dev"].removeprefix("r1-m")) for hop in hops
                 if hop.get("dev", "").startswith("r1-m") and not {"dead", "linkdown"} & set(hop["flags"])}
 
