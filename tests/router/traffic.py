@@ -26,7 +26,7 @@ def witness_program(lab):
         return Path(built).resolve()
     program = lab.directory / "witness"
     if not program.exists():
-        run("cc", "-O2", "-D_GNU_SOURCE", "-o", program, HERE / "witness.c")
+        run("cc", "-O2", "-D_GNU_SOURCE", "-o", program, HERE / "witness.c", HERE / "account.c")
     return program
 
 

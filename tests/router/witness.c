@@ -4,7 +4,7 @@
  * the other side tells which were lost, late, doubled or overtaken, for how long none of a flow came
  * through, and by which interfaces each flow came. Prints one line of JSON at its end.
  *
- *   witness recv [-6] -p PORT [-i IDLE_MS] [-t MAX_SECONDS] [-m LATE_MS]
+ *   witness recv [-6] -p PORT [-i IDLE_MS] [-t MAX_SECONDS] [-m LATE_MS] [-e EXPECTED_TTL]
  *   witness send [-6] -p PORT -d ADDRESS... [-r PACKETS_A_SECOND] [-n PACKETS] [-f FLOWS] [-l BYTES]
  *
  * recv says "ready" on stderr once it listens, and ends after IDLE_MS without a packet
@@ -13,6 +13,8 @@
  * are one for each flow, in turns as well. send also ends on SIGTERM. Times are compared between
  * the two, so both run on one machine.
  */
+#include "account.h"
+
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
@@ -29,41 +31,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_FLOWS 1024
-#define MAX_SEQUENCE (1u << 22) /* per flow, for the bitmap of what was seen */
-#define MAX_TIMES (1u << 23)	/* datagrams whose time of sending is remembered */
-#define MAX_WAYS 8
-#define MAGIC 0x77697473u
-
-struct datagram {
-	uint32_t magic;
-	uint32_t flow;
-	uint32_t sequence; /* from 0 */
-	uint32_t flows;	   /* how many there are */
-	uint64_t sent_ns;
-};
-
-struct flow {
-	uint64_t received, doubled, reordered;
-	uint32_t highest; /* plus one */
-	uint8_t *seen;
-	uint8_t ttl_low, ttl_high;
-	struct {
-		int ifindex;
-		uint64_t received;
-	} way[MAX_WAYS]; /* in the order in which it first came by them; 0 ends it */
-};
-
-/* When each datagram that came was sent, by its place in the order of sending; 0: it did not come. */
-static uint64_t *sent_at;
-static uint32_t sent_flows, sent_end;
-
 struct options {
 	int family;
 	const char *address[MAX_FLOWS];
 	unsigned int addresses;
 	uint16_t port;
-	unsigned int rate, count, flows, length, idle_ms, late_ms, seconds;
+	unsigned int rate, count, flows, length, idle_ms, late_ms, ttl, seconds;
 };
 
 static volatile sig_atomic_t stop;
@@ -128,164 +101,6 @@ static socklen_t make_address(const struct options *o, const char *text,
 	exit(2);
 }
 
-static void note_way(struct flow *f, int ifindex)
-{
-	int i = 0;
-
-	while (i < MAX_WAYS && f->way[i].ifindex && f->way[i].ifindex != ifindex)
-		i++;
-	if (i < MAX_WAYS) {
-		f->way[i].ifindex = ifindex;
-		f->way[i].received++;
-	}
-}
-
-static void note_time(const struct datagram *d, uint32_t flow, uint32_t sequence)
-{
-	uint64_t place;
-
-	sent_flows = be32toh(d->flows);
-	place = (uint64_t)sequence * sent_flows + flow;
-	if (place >= MAX_TIMES)
-		return;
-	sent_at[place] = be64toh(d->sent_ns);
-	if (place >= sent_end)
-		sent_end = place + 1;
-}
-
-struct outage {
-	uint64_t ns;	    /* the longest */
-	unsigned int count; /* how many there were */
-};
-
-/*
- * Losses that follow one another within a turn of the flows are one outage. It lasted from the last datagram that was
- * sent before and came, to the first one after: any flow's, so that both are near.
- */
-static struct outage find_outages(void)
-{
-	struct outage found = {0};
-	uint64_t began = 0, before = 0;
-	uint32_t last_lost = 0;
-
-	for (uint32_t i = 0; i < sent_end; i++) {
-		if (!sent_at[i]) {
-			if (!began)
-				began = before;
-			last_lost = i;
-			continue;
-		}
-		before = sent_at[i];
-		if (!began)
-			continue;
-		if (i == last_lost + 1 && before - began > found.ns)
-			found.ns = before - began;
-		if (i - last_lost > sent_flows) {
-			began = 0;
-			found.count++;
-		}
-	}
-	found.count += began != 0;
-	return found;
-}
-
-struct lateness {
-	uint64_t count; /* datagrams that took longer than allowed */
-	uint64_t most_ns;
-};
-
-static void note_delay(struct lateness *late, int64_t ns, unsigned int allowed_ms)
-{
-	if (ns > (int64_t)allowed_ms * 1000000)
-		late->count++;
-	if (ns > (int64_t)late->most_ns)
-		late->most_ns = ns;
-}
-
-/* Returns true for a datagram of ours that was counted. */
-static bool note(struct flow *flows, const struct datagram *d, int ttl, int ifindex)
-{
-	uint32_t number = be32toh(d->flow), sequence = be32toh(d->sequence);
-	struct flow *f;
-
-	if (be32toh(d->magic) != MAGIC || number >= MAX_FLOWS || sequence >= MAX_SEQUENCE)
-		return false;
-	f = &flows[number];
-	if (!f->seen) {
-		f->seen = calloc(1, MAX_SEQUENCE / 8);
-		if (!f->seen)
-			fail("memory");
-		f->ttl_low = f->ttl_high = ttl;
-	}
-	f->received++;
-	note_way(f, ifindex);
-	note_time(d, number, sequence);
-	if (ttl < f->ttl_low)
-		f->ttl_low = ttl;
-	if (ttl > f->ttl_high)
-		f->ttl_high = ttl;
-	if (f->seen[sequence / 8] & (1u << sequence % 8))
-		f->doubled++;
-	else if (sequence < f->highest)
-		f->reordered++;
-	f->seen[sequence / 8] |= 1u << sequence % 8;
-	if (sequence >= f->highest)
-		f->highest = sequence + 1;
-	return true;
-}
-
-/* Of each flow, by its number, the interfaces, or how many datagrams came by each: an array of arrays. */
-static void report_ways(const struct flow *flows, const char *name, bool packets)
-{
-	printf("\"%s\": [", name);
-	for (uint32_t i = 0; i < sent_flows; i++) {
-		printf("%s[", i ? ", " : "");
-		for (int w = 0; w < MAX_WAYS && flows[i].way[w].ifindex; w++)
-			printf("%s%llu", w ? ", " : "",
-			       packets ? (unsigned long long)flows[i].way[w].received
-				       : (unsigned long long)flows[i].way[w].ifindex);
-		printf("]");
-	}
-	printf("]");
-}
-
-static void report(const struct flow *flows, uint64_t gap_ns, uint32_t overflow,
-		   const struct lateness *late)
-{
-	struct outage outage = find_outages();
-	uint64_t received = 0, doubled = 0, reordered = 0, expected = 0;
-	unsigned int count = 0, low = 255, high = 0;
-
-	for (unsigned int i = 0; i < MAX_FLOWS; i++) {
-		const struct flow *f = &flows[i];
-
-		if (!f->seen)
-			continue;
-		count++;
-		received += f->received;
-		doubled += f->doubled;
-		reordered += f->reordered;
-		expected += f->highest;
-		if (f->ttl_low < low)
-			low = f->ttl_low;
-		if (f->ttl_high > high)
-			high = f->ttl_high;
-	}
-	/* "missing" cannot see datagrams lost after the last one that came: compare with "sent" */
-	printf("{\"received\": %llu, \"missing\": %llu, \"doubled\": %llu, \"reordered\": %llu, "
-	       "\"flows\": %u, \"ttlLow\": %u, \"ttlHigh\": %u, \"longestGapMs\": %.3f, "
-	       "\"outages\": %u, \"outageMs\": %.3f, \"receiverDropped\": %u, \"late\": %llu, "
-	       "\"latestMs\": %.3f, ",
-	       (unsigned long long)received, (unsigned long long)(expected - (received - doubled)),
-	       (unsigned long long)doubled, (unsigned long long)reordered, count, count ? low : 0,
-	       high, gap_ns / 1e6, outage.count, outage.ns / 1e6, overflow,
-	       (unsigned long long)late->count, late->most_ns / 1e6);
-	report_ways(flows, "ways", false);
-	printf(", ");
-	report_ways(flows, "wayPackets", true);
-	printf("}\n");
-}
-
 /* What the kernel says beside a datagram. */
 struct beside {
 	int ttl, ifindex;
@@ -338,14 +153,11 @@ static int listen_on(const struct options *o)
 
 static int receive(const struct options *o)
 {
-	struct flow *flows = calloc(MAX_FLOWS, sizeof(*flows));
-	uint64_t began = now_ns(), offset = stamp_offset(), last = 0, gap = 0;
-	struct lateness late = {0};
+	uint64_t began = now_ns(), offset = stamp_offset(), last = 0;
 	struct beside beside = {0};
 	int fd;
 
-	sent_at = calloc(MAX_TIMES, sizeof(*sent_at));
-	if (!flows || !sent_at)
+	if (!account_init((uint64_t)o->late_ms * 1000000u, o->ttl))
 		fail("memory");
 	fd = listen_on(o);
 	fprintf(stderr, "ready\n");
@@ -358,31 +170,28 @@ static int receive(const struct options *o)
 					 .msg_iovlen = 1,
 					 .msg_control = control,
 					 .msg_controllen = sizeof(control)};
+		struct arrival arrival;
 		ssize_t n;
-		uint64_t t;
 
 		n = recvmsg(fd, &message, MSG_DONTWAIT);
 		if (n < 0 && poll(&p, 1, 20) > 0)
 			n = recvmsg(fd, &message, MSG_DONTWAIT);
-		t = now_ns();
+		arrival.read_ns = now_ns();
 		if (n >= 0)
 			read_beside(&message, &beside);
-		if (n >= (ssize_t)sizeof(struct datagram) &&
-		    note(flows, (struct datagram *)buffer, beside.ttl, beside.ifindex)) {
-			note_delay(&late,
-				   to_ns(&beside.stamp) - offset -
-					   be64toh(((struct datagram *)buffer)->sent_ns),
-				   o->late_ms);
-			if (last && t - last > gap)
-				gap = t - last;
-			last = t;
+		if (n >= (ssize_t)sizeof(struct datagram)) {
+			arrival.stamp_ns = to_ns(&beside.stamp) - offset;
+			arrival.ttl = beside.ttl;
+			arrival.ifindex = beside.ifindex;
+			if (account_note((struct datagram *)buffer, &arrival))
+				last = arrival.read_ns;
 		}
-		if (n < 0 && last && t - last > (uint64_t)o->idle_ms * 1000000u)
+		if (n < 0 && last && arrival.read_ns - last > (uint64_t)o->idle_ms * 1000000u)
 			break;
-		if (o->seconds && t - began > (uint64_t)o->seconds * 1000000000u)
+		if (o->seconds && arrival.read_ns - began > (uint64_t)o->seconds * 1000000000u)
 			break;
 	}
-	report(flows, gap, beside.overflow, &late);
+	account_report(beside.overflow);
 	return 0;
 }
 
@@ -458,7 +267,7 @@ int main(int argc, char **argv)
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	while ((c = getopt(argc, argv, "6p:d:r:n:f:l:i:m:t:")) != -1) {
+	while ((c = getopt(argc, argv, "6p:d:e:r:n:f:l:i:m:t:")) != -1) {
 		switch (c) {
 		case '6':
 			o.family = AF_INET6;
@@ -472,6 +281,9 @@ int main(int argc, char **argv)
 				return 2;
 			}
 			o.address[o.addresses++] = optarg;
+			break;
+		case 'e':
+			o.ttl = number(optarg, 1, 255);
 			break;
 		case 'r':
 			o.rate = number(optarg, 1, 10000000);
