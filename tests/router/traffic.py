@@ -33,20 +33,25 @@ def witness_program(lab):
 class Witness:
     """A stream of numbered datagrams from one host to another. stop() says what became of them."""
 
-    def __init__(self, source, target, address, rate=2000, flows=64, count=None, length=64):
-        """address: one, or a list that the flows share by turns. count: end after so many; otherwise it runs until stop()."""
+    def __init__(self, source, target, address, rate=2000, flows=64, count=None, length=64, ttl=None):
+        """
+        address: one, or a list that the flows share by turns. count: end after so many; otherwise it runs until
+        stop(). ttl: datagrams that come with another are counted.
+        """
         program = witness_program(source.lab)
         addresses = [address] if isinstance(address, str) else list(address)
         self.port = next_port()
         self.address = addresses[0]
         family = ["-6"] if ":" in self.address else []
         self.what = f"{source.name} to {target.name} ({self.address})"
-        self.receiver = target.popen(program, *family, "-p", self.port, "-i", 600000, "recv")
+        expected = ["-e", ttl] if ttl else []
+        self.receiver = target.popen(program, *family, "-p", self.port, "-i", 600000, *expected, "recv")
         if "ready" not in self.receiver.stderr.readline():
             raise LabError(f"witness {self.what}: the receiver does not start")
         amount = ["-n", count] if count else []
-        self.sender = source.popen(program, *family, "-p", self.port, *(part for one in addresses for part in ("-d", one)),
-                                   "-r", rate, "-f", flows, "-l", length, *amount, "send")
+        destinations = [part for one in addresses for part in ("-d", one)]
+        self.sender = source.popen(program, *family, "-p", self.port, *destinations, "-r", rate, "-f", flows,
+                                   "-l", length, *amount, "send")
 
     def _waiting(self):
         """Bytes in the queue of the receiver's socket."""

@@ -106,7 +106,7 @@ class Ways:
                                                        flows=64)["lost"] == 0, timeout)
 
     def witness(self, rate=20000, flows=64):
-        return Witness(self.source, self.target, self.targets, rate, flows)
+        return Witness(self.source, self.target, self.targets, rate, flows, ttl=TTL)
 
     def stray(self):
         """Packets that some node but r1 could not place: a wrong address or no TTL left. Only ever grows."""
@@ -117,6 +117,14 @@ class Ways:
             counted = dict(zip(names, values))
             total += sum(int(counted[name]) for name in ("InHdrErrors", "InAddrErrors", "OutNoRoutes"))
         return total
+
+    def astray(self, seen, border_of):
+        """Datagrams that came by a way which does not lead to their border. border_of: each target's border."""
+        wrong = 0
+        for flow, (came, packets) in enumerate(zip(seen["ways"], seen["wayPackets"])):
+            over = self.borders[border_of[self.targets[flow % len(self.targets)]]]
+            wrong += sum(count for ifindex, count in zip(came, packets) if self.way_of.get(ifindex) not in over)
+        return wrong
 
     def moved(self, seen, way):
         """Flows that did not use the way that failed, and yet changed theirs."""
