@@ -72,4 +72,4 @@ class TableRouter:
             return time.monotonic() - since > quiet
 
         wait_until("zebra is done", is_quiet, timeout=300, interval=0.1)
-        self.ways.wait_steady({address: over or its for address, its in self.over.items()}, timeout=180)
+        self.ways.wait_steady({address: over or its for address, its in self.over.items()}, timeout=60)

@@ -12,7 +12,7 @@ dst has an interface for each way, so the witness tells by which one each datagr
 
 import json
 
-from topology import wait_until
+from topology import LabError, wait_until
 from traffic import Witness, datagrams
 
 SOURCE = "10.0.1.2"
@@ -88,8 +88,13 @@ class Ways:
         return {int(member["interfaceName"].removeprefix("r1-m")) for member in group.get("members", [])
                 if member["state"] == "resolved" and member["slots"] and member["interfaceName"].startswith("r1-m")}
 
-    def is_steady(self, address, over, ours):
-        return self.kernel_ways(address) == set(over) and (not ours or self.our_ways(address) == set(over))
+    def unsteady(self, over_of, ours):
+        """The first address that is not reached over its ways, and what it has instead; None if there is none."""
+        for address, over in over_of.items():
+            for where, has in (("the kernel", self.kernel_ways), ("the module's tables", self.our_ways)):
+                if (ours or has == self.kernel_ways) and has(address) != set(over):
+                    return f"{address} is reached over the ways {sorted(has(address))} in {where}, not {sorted(over)}"
+        return None
 
     def wait_steady(self, over_of, timeout=60, ours=None):
         """
@@ -99,9 +104,10 @@ class Ways:
         ours = bool(self.lab.module) if ours is None else ours
         for way in self.ways:
             self.router.sh("ping", "-n", "-q", "-c", "1", "-W", "1", gateway(way), check=False)
-        for address, over in over_of.items():
-            wait_until(f"{address} is reached over the ways {sorted(over)}",
-                       lambda address=address, over=over: self.is_steady(address, over, ours), timeout)
+        try:
+            wait_until("every way is used", lambda: not self.unsteady(over_of, ours), timeout)
+        except LabError as error:
+            raise LabError(f"{error}: {self.unsteady(over_of, ours)}") from error
         wait_until("datagrams come", lambda: datagrams(self.source, self.target, self.targets, count=200,
                                                        flows=64)["lost"] == 0, timeout)
 
