@@ -136,6 +136,11 @@ static int publish(struct groups *groups, struct nhe *nhe, struct fib_member *me
 	return err;
 }
 
+bool groups_known(struct groups *groups, uint32_t nhe_id)
+{
+	return find(groups, nhe_id) != NULL;
+}
+
 /* What routes said of these members before. */
 static void recall_backups(const struct nhe *nhe, struct fib_member *members, size_t n)
 {

@@ -16,6 +16,7 @@ void groups_free(struct groups *groups);    /* the FIB keeps what routes refer t
 /* Create or change the group of an id. 0 or a negative errno; then its routes go to the kernel. */
 int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng);
 void groups_del(struct groups *groups, uint32_t nhe_id);
+bool groups_known(struct groups *groups, uint32_t nhe_id);
 
 /*
  * A route of this id has these next hops, and these backups for them, maybe none: next-hop contexts carry none. They hold

@@ -97,17 +97,21 @@ static bool fib_prefix_of(const struct zebra_dplane_ctx *ctx, struct fib_prefix 
 static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, bool *owned)
 {
 	uint16_t mtu = members_mtu(dplane_ctx_get_mtu(ctx), dplane_ctx_get_nh_mtu(ctx));
-	uint32_t group;
+	uint32_t id = dplane_ctx_get_nhe_id(ctx), group;
 
 	*owned = false;
 	if (srcdest_has(provider.srcdest, table, dplane_ctx_get_dest(ctx)))
 		return FIB_GROUP_UNSUPPORTED;
 	if (compat_route_is_local(ctx))
 		return FIB_GROUP_LOCAL;
-	if (groups_find(provider.groups, dplane_ctx_get_nhe_id(ctx), dplane_ctx_get_ng(ctx), mtu,
-			&group)) {
-		check(groups_protect(provider.groups, dplane_ctx_get_nhe_id(ctx),
-				     dplane_ctx_get_ng(ctx), dplane_ctx_get_backup_ng(ctx)),
+	/* the groups that a restarted zebra found in the kernel are told of by its routes alone */
+	if (id && !groups_known(provider.groups, id)) {
+		count(PROVIDER_GROUP_UNKNOWN);
+		check(groups_set(provider.groups, id, dplane_ctx_get_ng(ctx)), "a route's group");
+	}
+	if (groups_find(provider.groups, id, dplane_ctx_get_ng(ctx), mtu, &group)) {
+		check(groups_protect(provider.groups, id, dplane_ctx_get_ng(ctx),
+				     dplane_ctx_get_backup_ng(ctx)),
 		      "a route's backup next hops");
 		return group;
 	}

@@ -94,7 +94,7 @@ class Node:
         return run(*self.inside(*command), **kwargs)
 
     def popen(self, *command, **kwargs):
-        process = subprocess.Popen(self.inside(*command), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(self.inside(*command), stdin=kwargs.pop("stdin", subprocess.DEVNULL),
                                    stdout=kwargs.pop("stdout", subprocess.PIPE),
                                    stderr=kwargs.pop("stderr", subprocess.PIPE), text=True, **kwargs)
         self.popened.append(process)
