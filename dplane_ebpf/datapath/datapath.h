@@ -90,7 +90,10 @@ int datapath_others(const struct datapath *datapath, uint32_t ifindex,
 int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
 			   bool v6);
 
-/* The tables are true as of now: without such a word packets are the kernel's once hold_ms are over. Any thread. */
+/*
+ * The tables are true as of now: without such a word packets are the kernel's once hold_ms are over. Called by the thread that
+ * attaches.
+ */
 void datapath_alive(struct datapath *datapath);
 
 /*
