@@ -92,6 +92,17 @@ static __always_inline void ttl_decrement4(struct iphdr *ip)
 	ip->ttl--;
 }
 
+/*
+ * The kernel's ip_tos2prio[], by the TOS field's four bits, first entry lowest: what it makes of the TOS of each IPv4
+ * packet that it forwards, and qdiscs and drivers choose a queue by.
+ */
+#define TOS_PRIORITY 0x4444666622220000ull
+
+static __always_inline __u32 tos_priority(const struct iphdr *ip)
+{
+	return TOS_PRIORITY >> (ip->tos & 0x1e) * 2 & 15;
+}
+
 static __always_inline void ttl_decrement6(struct __sk_buff *skb, struct ipv6hdr *ip)
 {
 	ip->hop_limit--;
@@ -233,10 +244,12 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 
 	if (action == FIB_NH_REWRITE)
 		ether_rewrite(p->data, dst, src);
-	if (v6)
+	if (v6) {
 		ttl_decrement6(skb, ip);
-	else
+	} else {
+		skb->priority = tos_priority(ip);
 		ttl_decrement4(ip);
+	}
 
 	if (action == FIB_NH_REWRITE || action == FIB_NH_DEVICE) {
 		nexthop_count(FIB_CNT_FORWARDED, number, p->length);

@@ -96,6 +96,7 @@ struct result {
 	uint32_t nexthop;	  /* the one that rose; UINT32_MAX: none */
 	uint64_t nexthop_bytes;	  /* by how much */
 	bool several;		  /* more than one counter, or one by more than one */
+	uint32_t priority;
 	struct frame out;
 };
 

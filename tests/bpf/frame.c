@@ -132,7 +132,8 @@ void run_at(uint32_t ifindex, const struct frame *frame, struct result *result)
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->data, .data_size_in = frame->len,
 		    .data_out = result->out.data, .data_size_out = sizeof(result->out.data),
-		    .ctx_in = &skb, .ctx_size_in = sizeof(skb), .repeat = 1);
+		    .ctx_in = &skb, .ctx_size_in = sizeof(skb), .ctx_out = &skb,
+		    .ctx_size_out = sizeof(skb), .repeat = 1);
 	struct counts before, after;
 
 	counts_read(&before);
@@ -142,6 +143,7 @@ void run_at(uint32_t ifindex, const struct frame *frame, struct result *result)
 
 	result->action = options.retval;
 	result->out.len = options.data_size_out;
+	result->priority = skb.priority;
 	result->counter = FIB_CNT_MAX;
 	result->nexthop = NO_NEXTHOP;
 	result->nexthop_bytes = 0;

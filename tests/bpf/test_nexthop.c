@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/bpf/fixture.h"
 
@@ -356,6 +358,50 @@ START_TEST(gso_unknown)
 }
 END_TEST
 
+/* ---- the queue on the way out ---- */
+
+/* The kernel's word on it: what it makes of a socket's TOS. */
+static uint32_t kernels_priority(int fd, int tos)
+{
+	int priority = -1;
+	socklen_t len = sizeof(priority);
+
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)), 0);
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, &len), 0);
+	return priority;
+}
+
+START_TEST(priority_of_tos)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct result result;
+	uint32_t wanted;
+
+	everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
+	for (int tos = 255; tos >= 0; tos--) {
+		wanted = kernels_priority(fd, tos);
+		FRAME4(&packet4, .payload = 9);
+		packet4.data[ETHER_LEN + 1] = tos;
+		frame_checksum4(&packet4);
+		run_at(bed.in, &packet4, &result);
+		ck_assert_int_eq(result.counter, FIB_CNT_FORWARDED);
+		ck_assert_msg(result.priority == wanted, "TOS %#x: %u, not %u", tos,
+			      result.priority, wanted);
+	}
+	/* not what is the kernel's, and not IPv6 */
+	FRAME4(&packet4, .ttl = 1);
+	packet4.data[ETHER_LEN + 1] = 0x10;
+	frame_checksum4(&packet4);
+	run_at(bed.in, &packet4, &result);
+	ck_assert_uint_eq(result.priority, 0);
+	FRAME6(&packet6, .payload = 9);
+	packet6.data[ETHER_LEN] = 0x61;
+	run_at(bed.in, &packet6, &result);
+	ck_assert_uint_eq(result.priority, 0);
+	close(fd);
+}
+END_TEST
+
 /* ---- the interface it came in by ---- */
 
 START_TEST(interface_flags)
@@ -421,6 +467,7 @@ TCase *nexthop_tests(void)
 	tcase_add_test(tcase, mtu_of_nothing_and_all);
 	tcase_add_test(tcase, gso);
 	tcase_add_test(tcase, gso_unknown);
+	tcase_add_test(tcase, priority_of_tos);
 	tcase_add_test(tcase, interface_flags);
 	tcase_add_test(tcase, interface_collision);
 	return tcase;
