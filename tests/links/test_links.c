@@ -310,7 +310,7 @@ END_TEST
 START_TEST(not_ethernet)
 {
 	run("ip tuntap add dev t0 mode tun && ip link set dev t0 up");
-	wait_for(because("t0", "not Ethernet"));
+	wait_for(because("t0", "in: no Ethernet header (tun); out of it in eBPF"));
 }
 END_TEST
 
@@ -650,6 +650,7 @@ int main(void)
 	suite_add_tcase(suite, overrun);
 	suite_add_tcase(suite, bypass_case());
 	suite_add_tcase(suite, bypass_links_case());
+	suite_add_tcase(suite, kind_case());
 	suite_add_tcase(suite, vrf_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

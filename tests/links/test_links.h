@@ -7,6 +7,7 @@
 
 TCase *bypass_case(void);
 TCase *bypass_links_case(void);
+TCase *kind_case(void);
 TCase *vrf_case(void);
 
 #endif
