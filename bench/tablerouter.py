@@ -60,7 +60,7 @@ class TableRouter:
                 return int(line.split()[-1])
         raise LabError("zebra does not say how many routes it gave to its data plane")
 
-    def settle(self, over=None, quiet=1.0):
+    def settle(self, over=None):
         """Waits until zebra has had nothing to do for a while, and all targets are reached over these ways (all of theirs)."""
         last, since = self.given(), time.monotonic()
 
@@ -69,7 +69,7 @@ class TableRouter:
             now = self.given()
             if now != last:
                 last, since = now, time.monotonic()
-            return time.monotonic() - since > quiet
+            return time.monotonic() - since > 1
 
         wait_until("zebra is done", is_quiet, timeout=300, interval=0.1)
         self.ways.wait_steady({address: over or its for address, its in self.over.items()}, timeout=60)

@@ -74,11 +74,30 @@ class Ways:
     def up(self, way):
         self.router.sh("ip", "link", "set", "dev", self.device(way), "up")
 
+    def routes(self, address):
+        """The kernel's route to an address, none or one."""
+        # not "route show", which reads the whole table for one route
+        return json.loads(self.router.sh("ip", "-j", "route", "get", address, "fibmatch", check=False).stdout or "[]")
+
+    def kernel_groups(self):
+        """The kernel's next-hop groups that routes to the borders and the targets use."""
+        return {route["nhid"] for address in (*self.borders, *self.targets) for route in self.routes(address)
+                if "nhid" in route}
+
+    def wait_forgotten(self, groups):
+        """
+        Waits until zebra has deleted those of these groups that are not used any more. Where a link returns before that, zebra
+        (8.4.4) uses the group again, and the kernel has taken the member on that link out of it: one way less, for good.
+        """
+        def forgotten():
+            return all(self.router.sh("ip", "nexthop", "show", "id", group, check=False).returncode
+                       for group in groups - self.kernel_groups())
+
+        wait_until("zebra has deleted the groups that it does not use any more", forgotten, timeout=60)
+
     def kernel_ways(self, address):
         """The ways that the kernel's route to an address has, its next hops' links being up."""
-        # not "route show", which reads the whole table for one route
-        found = self.router.sh("ip", "-j", "route", "get", address, "fibmatch", check=False).stdout
-        hops = [hop for route in json.loads(found or "[]") for hop in route.get("nexthops", [route])]
+        hops = [hop for route in self.routes(address) for hop in route.get("nexthops", [route])]
         return {int(hop["dev"].removeprefix("r1-m")) for hop in hops
                 if hop.get("dev", "").startswith("r1-m") and not {"dead", "linkdown"} & set(hop["flags"])}
 
