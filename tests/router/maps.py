@@ -14,7 +14,8 @@ BPF_OBJ_GET = 7
 NODE = 0x80000000
 
 
-def _open(path):
+def open_pin(path):
+    """A file descriptor of what is pinned there."""
     libc = ctypes.CDLL(None, use_errno=True)
     name = ctypes.create_string_buffer(os.fsencode(path))
     attributes = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(name), 0, 0), 128)
@@ -27,7 +28,7 @@ def _open(path):
 @contextmanager
 def array(router, name):
     """A pinned array as writable memory."""
-    fd = _open(router.pin / name)
+    fd = open_pin(router.pin / name)
     try:
         info = open(f"/proc/self/fdinfo/{fd}", encoding="ascii").read()
         size = next(int(line.split()[1]) for line in info.splitlines() if line.startswith("value_size"))
