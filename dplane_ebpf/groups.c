@@ -37,9 +37,13 @@ static uint32_t nhe_hash(const struct nhe *nhe)
 
 DECLARE_HASH(nhe_table, struct nhe, item, nhe_cmp, nhe_hash);
 
+/* How many ids may come before those without routes are looked for again. */
+#define SWEEP_AFTER_MIN 64
+
 struct groups {
 	struct fib *fib;
 	struct nhe_table_head table;
+	size_t sweep_at; /* ids */
 };
 
 static bool is_protected(const struct fib_member *member)
@@ -55,6 +59,7 @@ struct groups *groups_new(struct fib *fib)
 		return NULL;
 	groups->fib = fib;
 	nhe_table_init(&groups->table);
+	groups->sweep_at = SWEEP_AFTER_MIN;
 	return groups;
 }
 
@@ -91,6 +96,46 @@ static struct nhe *find(struct groups *groups, uint32_t id)
 	struct nhe key = {.id = id};
 
 	return nhe_table_find(&groups->table, &key);
+}
+
+static bool has_routes(const struct groups *groups, const struct nhe *nhe)
+{
+	for (const struct nhe_group *group = &nhe->groups; group; group = group->next) {
+		if (group->group >= FIB_GROUP_FIRST && fib_group_routes(groups->fib, group->group))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * zebra says nothing of an id that it forgets while a link is down, as the kernel has dropped the next hop by itself. So
+ * ids without routes are forgotten after a while; if zebra still has one, the next route with it brings it back. A
+ * protocol's are never forgotten: what they are is not the routes' to say.
+ */
+static void sweep(struct groups *groups)
+{
+	size_t left;
+	struct nhe *nhe;
+
+	frr_each_safe (nhe_table, &groups->table, nhe) {
+		if (nhe->id < ZEBRA_NHG_PROTO_LOWER && !has_routes(groups, nhe))
+			forget(groups, nhe);
+	}
+	left = nhe_table_count(&groups->table);
+	groups->sweep_at = left + MAX(left / 4, SWEEP_AFTER_MIN);
+}
+
+static struct nhe *add(struct groups *groups, uint32_t id)
+{
+	struct nhe *nhe = calloc(1, sizeof(*nhe));
+
+	if (!nhe)
+		return NULL;
+	if (nhe_table_count(&groups->table) >= groups->sweep_at)
+		sweep(groups);
+	nhe->id = id;
+	nhe_table_add(&groups->table, nhe);
+	return nhe;
 }
 
 static void set_mtu(struct fib_member *members, size_t n, uint16_t mtu)
@@ -163,14 +208,10 @@ int groups_set(struct groups *groups, uint32_t nhe_id, const struct nexthop_grou
 	size_t n;
 	uint32_t verdict = members_read(ng, members, &n);
 
-	if (!nhe) {
-		nhe = calloc(1, sizeof(*nhe));
-		if (!nhe)
-			return -ENOMEM;
-		nhe->id = nhe_id;
-		nhe_table_add(&groups->table, nhe);
-	}
-
+	if (!nhe)
+		nhe = add(groups, nhe_id);
+	if (!nhe)
+		return -ENOMEM;
 	/*
 	 * zebra's own ids never change from blackhole to something else. A protocol's may, while routes go on
 	 * using it: those get a group without members, which sends to the kernel.
@@ -269,8 +310,13 @@ static uint32_t group_of_mtu(struct groups *groups, struct nhe *nhe, const struc
 bool groups_find(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
 		 uint16_t mtu, uint32_t *group)
 {
-	struct nhe *nhe = nhe_id ? find(groups, nhe_id) : NULL;
+	struct nhe *nhe = NULL;
 
+	if (nhe_id) {
+		nhe = find(groups, nhe_id);
+		if (!nhe && !groups_set(groups, nhe_id, ng))
+			nhe = find(groups, nhe_id);
+	}
 	if (nhe)
 		*group = group_of_mtu(groups, nhe, ng, mtu);
 	return nhe != NULL;

@@ -26,8 +26,8 @@ int groups_protect(struct groups *groups, uint32_t nhe_id, const struct nexthop_
 		   const struct nexthop_group *backups);
 
 /*
- * The FIB's group or verdict for a route of this id, with these next hops and an MTU of its own (0: none); false: the
- * id is not known.
+ * The FIB's group or verdict for a route of this id, with these next hops and an MTU of its own (0: none). An id that is
+ * not known gets these next hops. false: no id, or out of memory.
  */
 bool groups_find(struct groups *groups, uint32_t nhe_id, const struct nexthop_group *ng,
 		 uint16_t mtu, uint32_t *group);

@@ -21,7 +21,7 @@
 	  "routes of VRFs in other network namespaces, or beyond 4095 tables") \
 	X(IGNORED_TABLE, "ignoredTable", "routes of tables that only policy rules lead to") \
 	X(SOURCE_SPECIFIC, "sourceSpecific", "source-specific routes, left to the kernel") \
-	X(GROUP_UNKNOWN, "groupUnknown", "routes whose group came without an id, or is not known") \
+	X(GROUP_UNKNOWN, "groupUnknown", "routes whose group came without an id") \
 	X(REPAIRED, "repaired", "prefixes that clear dplane ebpf consistency has set right") \
 	X(ERROR, "errors", "routes and groups that the tables refused, left to the kernel")
 

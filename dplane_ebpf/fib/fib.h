@@ -190,6 +190,9 @@ int fib_group_set(struct fib *fib, uint32_t *group, const struct fib_member *mem
 /* The caller's interest ends; the id is freed when no route refers to it any more. */
 int fib_group_drop(struct fib *fib, uint32_t group);
 
+/* How many routes refer to a group. */
+uint32_t fib_group_routes(struct fib *fib, uint32_t group);
+
 /* What links/ knows of a next hop. */
 struct fib_adjacency {
 	bool down;	/* out of service: groups do without it while they have another */

@@ -266,6 +266,17 @@ int fib_group_drop(struct fib *fib, uint32_t group)
 	return err;
 }
 
+uint32_t fib_group_routes(struct fib *fib, uint32_t group)
+{
+	uint32_t routes = 0;
+
+	fib_lock(fib);
+	if (group_used(fib, group))
+		routes = fib->group[group].routes;
+	fib_unlock(fib);
+	return routes;
+}
+
 int fib_group_get(struct fib *fib, uint32_t id, struct fib_group_info *info)
 {
 	const struct fib_group *group;
