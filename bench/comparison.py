@@ -18,27 +18,43 @@ def text(family, address):
 
 
 class Found:
+    """What differs: from the kernel and from what zebra wants, or only from a kernel that has not what zebra gave it."""
+
     def __init__(self):
-        # (family, first, last, kernel's outcome, ours)
-        self.ranges = []
-        # (family, address, kernel's outcome, what the program did)
+        # (family, first, last, kernel's outcome, zebra's, ours)
+        self.ranges, self.behind = [], []
+        # (family, address, wanted outcome, what the program did)
         self.packets = []
-        self.told = None
+        self.told = {"differences": 0, "byKind": {}, "prefixes": [], "compared": {}}
         self.looked = self.left = self.sent = 0
 
+    def told_of_ours(self):
+        """Differences of the module's own comparison, but for those of the kernel from zebra."""
+        return sum(n for kind, n in self.told["byKind"].items() if not kind.startswith("kernel"))
+
     def count(self):
-        return len(self.ranges) + len(self.packets) + self.told["differences"]
+        return len(self.ranges) + len(self.packets) + self.told_of_ours()
 
     def tell(self):
-        say(f"{len(self.ranges)} of {self.looked} address ranges differ ({self.left} left to the kernel), "
-            f"{len(self.packets)} of {self.sent} packets went wrong; consistency: {self.told['differences']} of "
-            f"{json.dumps(self.told['compared'])}")
-        for family, first, last, kernel, ours in self.ranges[:SHOWN]:
-            say(f"  {text(family, first)} to {text(family, last)}: kernel {kernel}, ours {ours}")
-        for family, address, kernel, did in self.packets[:SHOWN]:
-            say(f"  packet to {text(family, address)}: kernel {kernel}, ours {did}")
-        for one in self.told["prefixes"][:SHOWN]:
+        kinds = {kind: n for kind, n in self.told["byKind"].items() if n}
+        say(f"{len(self.ranges)} of {self.looked} address ranges differ ({self.left} left to the kernel; the kernel is behind "
+            f"zebra in {len(self.behind)}), {len(self.packets)} of {self.sent} packets went wrong; consistency: "
+            f"{json.dumps(kinds)} of {json.dumps(self.told['compared'])}")
+        for what, ranges in (("", self.ranges), ("behind: ", self.behind)):
+            for family, first, last, kernel, zebra, ours in ranges[:SHOWN]:
+                say(f"  {what}{text(family, first)} to {text(family, last)}: kernel {words(kernel)}, zebra "
+                    f"{words(zebra)}, ours {words(ours)}")
+        for family, address, wanted, did in self.packets[:SHOWN]:
+            say(f"  packet to {text(family, address)}: wanted {words(wanted)}, the program {did}")
+        for one in [one for one in self.told["prefixes"] if not one["kinds"][0].startswith("kernel")][:SHOWN]:
             say(f"  consistency: {json.dumps(one)}")
+
+
+def words(outcome):
+    if not isinstance(outcome, tablewalk.Hops):
+        return outcome
+    return " ".join(sorted(f"{gateway or ''}%{interface}" for interface, gateway in outcome.live)) + (
+        f" (down: {len(outcome.dead)})" if outcome.dead else "")
 
 
 def audit(router):
@@ -88,44 +104,60 @@ class Packets:
         return any(gateway is None for _, gateway in kernel.live) or \
             isinstance(ours, tablewalk.Hops) and not ours.live
 
-    def wrong(self, family, address, kernel, port, ours):
-        """What the program did to a packet, if it is not what the kernel does."""
+    def wrong(self, family, address, wanted, port, ours):
+        """What the program did to a packet, if it is not what is wanted."""
         status, macs = self.program.send(family, address, port)
         if status == testrun.SHOT:
-            return None if kernel == tablewalk.BLACKHOLE else "drops it"
+            return None if wanted == tablewalk.BLACKHOLE else "drops it"
         if status != testrun.REDIRECT:
-            return None if self.may_leave(kernel, ours) else "leaves it to the kernel"
-        if not isinstance(kernel, tablewalk.Hops):
+            return None if self.may_leave(wanted, ours) else "leaves it to the kernel"
+        if not isinstance(wanted, tablewalk.Hops):
             return "forwards it"
-        ways = self.ways(kernel)
+        ways = self.ways(wanted)
         return None if ways is None or macs in ways else f"sends it to {macs[:6].hex(':')}"
 
 
 def look(router, found):
+    """Goes through all addresses: one range after another."""
     memory = tablewalk.Memory(router)
     packets = Packets(router)
     try:
         for family in (4, 6):
-            for first, last, kernel, ours in tablewalk.compare(router, memory, family):
+            for first, last, kernel, zebra, ours in tablewalk.compare(router, memory, family):
                 found.looked += 1
                 found.left += ours == tablewalk.LEFT and kernel != tablewalk.LEFT
+                wanted = kernel
                 if not tablewalk.agree(kernel, ours):
-                    found.ranges.append((family, first, last, kernel, ours))
+                    behind = tablewalk.agree(zebra, ours)
+                    (found.behind if behind else found.ranges).append((family, first, last, kernel, zebra, ours))
+                    wanted = zebra if behind else kernel
                 for port in range(FLOWS):
                     address = first if port % 2 == 0 else last
-                    did = packets.wrong(family, address, kernel, 1024 + port, ours)
+                    did = packets.wrong(family, address, wanted, 1024 + port, ours)
                     found.sent += 1
                     if did:
-                        found.packets.append((family, address, kernel, did))
+                        found.packets.append((family, address, wanted, did))
                         break
     finally:
         packets.program.close()
+
+
+def look_without(router, found):
+    """Without the module: what the kernel has not that zebra gave it."""
+    for family in (4, 6):
+        for first, last, kernel, zebra, _ in tablewalk.compare(router, None, family):
+            found.looked += 1
+            if kernel != zebra:
+                found.behind.append((family, first, last, kernel, zebra, None))
 
 
 def find(network):
     """All differences. Nothing must change meanwhile."""
     found = Found()
     wait_until("all gateways answer", lambda: not network.reach_gateways(), timeout=30)
-    found.told = audit(network.router)
-    testrun.run_in(network.router, lambda: look(network.router, found))
+    if network.module:
+        found.told = audit(network.router)
+        testrun.run_in(network.router, lambda: look(network.router, found))
+    else:
+        look_without(network.router, found)
     return found

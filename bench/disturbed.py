@@ -17,10 +17,9 @@ WAYS = 4
 SESSIONS = ("198.18.0.2", "198.18.0.3", "198.18.0.4")
 ROUTER, ASN = "198.18.0.1", 64512
 BORDERS = {(1, 2): ("10.255.0.1", "2001:db8:ff::1"), (3, 4): ("10.255.0.2", "2001:db8:ff::2")}
-# static routes with next hops of their own, for plant.py: IPv4 and IPv6 by turns
-PLANTED = {"192.0.2.0/25": "10.1.1.77", "2001:db8:cb01::/48": "2001:db8:1:1::77", "192.0.2.128/25": "10.1.2.77",
-           "2001:db8:cb02::/48": "2001:db8:1:2::77", "198.51.100.0/24": "10.1.3.77",
-           "2001:db8:cb03::/48": "2001:db8:1:3::77"}
+# static routes with next hops of their own, for plant.py
+PLANTED = {"192.0.2.0/25": "10.1.1.77", "192.0.2.128/25": "10.1.2.77", "198.51.100.0/24": "10.1.3.77",
+           "2001:db8:cb01::/48": "2001:db8:1:1::77", "2001:db8:cb02::/48": "2001:db8:1:2::77"}
 # IP protocol number of zebra's BGP routes in the kernel, which it takes for its own
 ZEBRA_BGP = "186"
 
@@ -66,15 +65,16 @@ class Network:
         for way in range(1, WAYS + 1):
             self.link(lab.host(f"g{way}"), way)
         self.speakers = []
+        self.module = lab.module
 
     def link(self, node, way):
         self.lab.link(self.router, node)
         v4, v6 = gateways(way)
         node.configure(f"g{way}-r1", [f"{v4}/24", f"{v6}/64"], [])
 
-    def start(self, module=None):
+    def start(self):
         """Starts FRR and the speakers; returns when all sessions are up."""
-        self.router.start(module=module)
+        self.router.start()
         nexthops = [address for way in range(1, WAYS + 1) for address in gateways(way)]
         nexthops += [address for border in BORDERS.values() for address in border]
         for session in SESSIONS:

@@ -34,15 +34,15 @@ def route_of(router, network):
 
 
 def nexthop_deleted(router, network):
-    """The kernel drops the route with its next hop; zebra puts the next hop back, and not the route."""
+    """The kernel drops the route with its next hop; zebra puts the next hop back, and not the route (of IPv4)."""
     router.sh("ip", "nexthop", "del", "id", route_of(router, network)["nhid"])
     return network
 
 
 def other_gateway(router, network):
     """zebra takes changes of its own protocols' routes for its own."""
-    old = {route_of(router, network).get("gateway")} | {
-        hop.get("gateway") for hop in route_of(router, network).get("nexthops", [])}
+    route = route_of(router, network)
+    old = {hop.get("gateway") for hop in route.get("nexthops", [route])}
     other = next(gateways(way)[network.version == 6] for way in range(1, WAYS + 1)
                  if gateways(way)[network.version == 6] not in old)
     router.sh("ip", "route", "replace", network, "via", other, "metric", "20", "proto", ZEBRA_BGP)
@@ -74,17 +74,17 @@ def nexthop_gate(router, network):
 
 
 def plant(router):
-    """What is different now: {what was done: addresses that it is about}."""
-    planted = {}
-    static = iter(PLANTED)
+    """What is different now: {what was done: addresses that it is about}, and commands that undo what is BGP's."""
+    planted, undo = {}, []
     for family in (4, 6):
-        for what, network in zip((root_word, other_gateway), lonely(router, family)):
-            planted[f"{what.__name__} {network}"] = what(router, network)
-    for what in (nexthop_deleted, group_slot, nexthop_gate):
-        for _ in (4, 6):
-            network = ipaddress.ip_network(next(static))
-            planted[f"{what.__name__} {network}"] = what(router, network)
-    return planted
+        word, other = lonely(router, family)
+        undo.append(("ip", "route", "replace", other, "nhid", route_of(router, other)["nhid"], "metric", "20", "proto",
+                     ZEBRA_BGP))
+        planted[f"root_word {word}"] = root_word(router, word)
+        planted[f"other_gateway {other}"] = other_gateway(router, other)
+    for what, network in zip((nexthop_deleted, group_slot, nexthop_gate, group_slot, nexthop_gate), PLANTED):
+        planted[f"{what.__name__} {network}"] = what(router, ipaddress.ip_network(network))
+    return planted, undo
 
 
 def judge(who, planted, seen):
@@ -98,26 +98,40 @@ def judge(who, planted, seen):
 
 
 def networks(found):
-    """What the comparison of ours found, as prefixes."""
-    for family, first, last, *_ in found.ranges:
+    """What the comparison found, as prefixes: by the tables, and by packets."""
+    seen = set()
+    for family, first, last, *_ in found.ranges + found.behind:
         kind = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
-        yield from ipaddress.summarize_address_range(kind(first), kind(last))
-    for family, address, *_ in found.packets:
-        yield ipaddress.ip_network(comparison.text(family, address))
+        seen |= set(ipaddress.summarize_address_range(kind(first), kind(last)))
+    return seen | {ipaddress.ip_network(comparison.text(family, address)) for family, address, *_ in found.packets}
 
 
-def repair(router):
+def told(found):
+    return {ipaddress.ip_network(one["prefix"]) for one in found.told["prefixes"]}
+
+
+def repair(router, before):
     """Ours by the command for it; the kernel's by having zebra install the routes again."""
+    repairs = router.ask_json("show dplane ebpf consistency json")["repairs"]
     router.ask("clear dplane ebpf consistency")
-    wait_until("it is repaired", lambda: router.ask_json("show dplane ebpf consistency json")["state"] == "done",
-               timeout=60)
+    wait_until("it is repaired", lambda: (now := router.ask_json("show dplane ebpf consistency json"))["repairs"] > repairs
+               and now["state"] == "done", timeout=60)
+    for command in before:
+        router.sh(*command)
+    lines = [f"ip{'v6' if ':' in prefix else ''} route {prefix} {gateway}" for prefix, gateway in PLANTED.items()]
+    for no in ("no ", ""):
+        router.vtysh("configure", *(no + line for line in lines))
 
 
-def all_found(network):
-    """Plants, compares, repairs."""
+def all_found(network, before):
+    """Plants, compares with what was found before, repairs: True if all was found, nothing else, and nothing is left."""
     router = network.router
-    planted = plant(router)
+    planted, undo = plant(router)
     found = comparison.find(network)
     found.tell()
-    told = {ipaddress.ip_network(one["prefix"]) for one in found.told["prefixes"]}
-    return all([judge("consistency", planted, told), judge("the other comparison", planted, set(networks(found)))])
+    good = [judge("consistency", planted, told(found) - told(before)),
+            judge("the other comparison", planted, networks(found) - networks(before))]
+    repair(router, undo)
+    after = comparison.find(network)
+    say(f"repaired: {after.count()} differences, the kernel is behind zebra in {len(after.behind)} ranges")
+    return all(good) and after.count() == 0 and len(after.behind) <= len(before.behind)

@@ -207,6 +207,29 @@ def kernel_table(router, family, table):
     return {key: outcome for key, (_, outcome) in found.items()}
 
 
+def hops_of_zebra(nexthops):
+    """Of those that zebra gave to the kernel."""
+    hops = [hop for hop in nexthops if hop.get("fib") and not hop.get("recursive")]
+    for hop in hops:
+        if hop.get("reject") or hop.get("adminProhibited"):
+            return REJECT
+        if hop.get("unreachable"):
+            return BLACKHOLE
+    return Hops(frozenset((hop.get("interfaceName"), hop.get("ip")) for hop in hops), frozenset())
+
+
+def zebra_table(router, family):
+    """{(address, length): outcome} of the routes that zebra selected and believes to be in the kernel."""
+    routes = router.ask_json("show ip route json" if family == 4 else "show ipv6 route json")
+    found = {}
+    for text, entries in routes.items():
+        network = ipaddress.ip_network(text)
+        for entry in entries:
+            if entry.get("selected") and entry.get("installed"):
+                found[int(network.network_address), network.prefixlen] = hops_of_zebra(entry["nexthops"])
+    return found
+
+
 def view_of_table(table, bits):
     """Longest match for every address; None where nothing matches."""
     ranges, stack = Ranges(), [((1 << bits) - 1, None)]
@@ -244,26 +267,31 @@ def merge(bits, *views):
     yield first, (1 << bits) - 1, tuple(current)
 
 
-def kernel_view(router, family):
-    """What the kernel does with packets: its own addresses first, then the main table."""
+def view(router, family, table):
+    """What becomes of packets by a table: the kernel's own addresses come first."""
     bits = 32 if family == 4 else 128
     ranges = Ranges()
-    tables = [view_of_table(kernel_table(router, family, table), bits) for table in ("local", "main")]
-    for first, _, (local, main) in merge(bits, *tables):
-        ranges.add(first, local or main or NONE)
+    own = view_of_table(kernel_table(router, family, "local"), bits)
+    for first, _, (local, routed) in merge(bits, own, view_of_table(table, bits)):
+        ranges.add(first, local or routed or NONE)
     return ranges.list
 
 
 # ---- compared
 
-def agree(kernel, ours):
-    """May the program do this where the kernel does that?"""
-    if ours == LEFT or kernel == ours:
+def agree(wanted, ours):
+    """May the program do this where that is wanted?"""
+    if ours == LEFT or wanted == ours:
         return True
-    if isinstance(kernel, Hops) and isinstance(ours, Hops):
-        return ours.live <= kernel.live <= ours.live | ours.dead
+    if isinstance(wanted, Hops) and isinstance(ours, Hops):
+        return ours.live <= wanted.live <= ours.live | ours.dead
     # packets to the router itself are the kernel's by any verdict
-    return kernel == LOCAL and ours in (NONE, REJECT)
+    return wanted == LOCAL and ours in (NONE, REJECT)
+
+
+def is_network_address(kernel, ours, first, last):
+    """Once a broadcast address (RFC 1812 4.2.3.1), and left to the kernel: newer ones have a host there."""
+    return ours == LOCAL and first == last and isinstance(kernel, Hops) and all(gate is None for _, gate in kernel.live)
 
 
 def is_martian(family, first, last):
@@ -271,13 +299,17 @@ def is_martian(family, first, last):
 
 
 def compare(router, memory, family):
-    """All ranges as (first, last, kernel's, ours), martians aside."""
+    """All ranges as (first, last, what the kernel does, zebra wants, and we do), martians aside."""
     bits = 32 if family == 4 else 128
-    edges = Ranges()
+    edges = []
     for low, high in MARTIAN[family]:
-        edges.list.append((low, low))
+        edges.append((low, low))
         if high + 1 < 1 << bits:
-            edges.list.append((high + 1, high + 1))
-    for first, last, (kernel, ours, _) in merge(bits, kernel_view(router, family), memory.view(family), edges.list):
+            edges.append((high + 1, high + 1))
+    views = (view(router, family, kernel_table(router, family, "main")), view(router, family, zebra_table(router, family)),
+             memory.view(family) if memory else [(0, None)])
+    for first, last, (kernel, zebra, ours, _) in merge(bits, *views, [(0, 0)] + edges):
         if not is_martian(family, first, last):
-            yield first, last, kernel, ours
+            if family == 4 and is_network_address(kernel, ours, first, last):
+                ours = LEFT
+            yield first, last, kernel, zebra, ours
