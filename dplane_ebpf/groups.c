@@ -117,7 +117,7 @@ static void sweep(struct groups *groups)
 	size_t left;
 	struct nhe *nhe;
 
-	frr_each_safe (nhe_table, &groups->table, nhe) {
+	frr_each_safe(nhe_table, &groups->table, nhe) {
 		if (nhe->id < ZEBRA_NHG_PROTO_LOWER && !has_routes(groups, nhe))
 			forget(groups, nhe);
 	}
@@ -183,7 +183,7 @@ static int publish(struct groups *groups, struct nhe *nhe, struct fib_member *me
 
 bool groups_known(struct groups *groups, uint32_t nhe_id)
 {
-	return find(groups, nhe_id) != NULL;
+	return nhe_id && find(groups, nhe_id) != NULL;
 }
 
 /* What routes said of these members before. */

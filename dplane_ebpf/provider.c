@@ -104,18 +104,15 @@ static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, 
 		return FIB_GROUP_UNSUPPORTED;
 	if (compat_route_is_local(ctx))
 		return FIB_GROUP_LOCAL;
-	/* the groups that a restarted zebra found in the kernel are told of by its routes alone */
-	if (id && !groups_known(provider.groups, id)) {
+	/* those that a restarted zebra found in the kernel, too, are told of by its routes alone */
+	if (!groups_known(provider.groups, id))
 		count(PROVIDER_GROUP_UNKNOWN);
-		check(groups_set(provider.groups, id, dplane_ctx_get_ng(ctx)), "a route's group");
-	}
 	if (groups_find(provider.groups, id, dplane_ctx_get_ng(ctx), mtu, &group)) {
 		check(groups_protect(provider.groups, id, dplane_ctx_get_ng(ctx),
 				     dplane_ctx_get_backup_ng(ctx)),
 		      "a route's backup next hops");
 		return group;
 	}
-	count(PROVIDER_GROUP_UNKNOWN);
 	return groups_make(provider.groups, dplane_ctx_get_ng(ctx), dplane_ctx_get_backup_ng(ctx),
 			   mtu, owned);
 }
