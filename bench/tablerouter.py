@@ -69,7 +69,7 @@ class TableRouter:
             now = self.given()
             if now != last:
                 last, since = now, time.monotonic()
-            return time.monotonic() - since > 1
+            return time.monotonic() - since > 0.5
 
         wait_until("zebra is done", is_quiet, timeout=300, interval=0.1)
         self.ways.wait_steady({address: over or its for address, its in self.over.items()}, timeout=60)
