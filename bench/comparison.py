@@ -26,19 +26,19 @@ class Found:
         # (family, address, wanted outcome, what the program did)
         self.packets = []
         self.told = {"differences": 0, "byKind": {}, "prefixes": [], "compared": {}}
-        self.looked = self.left = self.sent = 0
+        self.looked = self.left = self.full = self.sent = 0
 
     def told_of_ours(self):
         """Differences of the module's own comparison, but for those of the kernel from zebra."""
         return sum(n for kind, n in self.told["byKind"].items() if not kind.startswith("kernel"))
 
     def count(self):
-        return len(self.ranges) + len(self.packets) + self.told_of_ours()
+        return len(self.ranges) + self.full + len(self.packets) + self.told_of_ours()
 
     def tell(self):
         kinds = {kind: n for kind, n in self.told["byKind"].items() if n}
-        say(f"{len(self.ranges)} of {self.looked} address ranges differ ({self.left} left to the kernel; the kernel is behind "
-            f"zebra in {len(self.behind)}), {len(self.packets)} of {self.sent} packets went wrong; consistency: "
+        say(f"{len(self.ranges)} of {self.looked} address ranges differ ({self.left} left to the kernel, {self.full} "
+            f"for want of room; the kernel is behind zebra in {len(self.behind)}), {len(self.packets)} of {self.sent} packets went wrong; consistency: "
             f"{json.dumps(kinds)} of {json.dumps(self.told['compared'])}")
         for what, ranges in (("", self.ranges), ("behind: ", self.behind)):
             for family, first, last, kernel, zebra, ours in ranges[:SHOWN]:
@@ -96,7 +96,7 @@ class Packets:
     @staticmethod
     def may_leave(kernel, ours):
         """May the program leave a packet to the kernel that does this with it?"""
-        if ours == tablewalk.LEFT:
+        if ours in (tablewalk.LEFT, tablewalk.FULL):
             return True
         if not isinstance(kernel, tablewalk.Hops):
             return kernel != tablewalk.BLACKHOLE
@@ -126,6 +126,7 @@ def look(router, found):
             for first, last, kernel, zebra, ours in tablewalk.compare(router, memory, family):
                 found.looked += 1
                 found.left += ours == tablewalk.LEFT and kernel != tablewalk.LEFT
+                found.full += ours == tablewalk.FULL
                 wanted = kernel
                 if not tablewalk.agree(kernel, ours):
                     behind = tablewalk.agree(zebra, ours)

@@ -74,7 +74,8 @@ class Network:
 
     def start(self):
         """Starts FRR and the speakers; returns when all sessions are up."""
-        self.router.start()
+        # all sorts of prefixes take more room than a real table of their number
+        self.router.start(module=["-M", f"{self.module}:size=full,pin={self.router.pin}"] if self.module else [])
         nexthops = [address for way in range(1, WAYS + 1) for address in gateways(way)]
         nexthops += [address for border in BORDERS.values() for address in border]
         for session in SESSIONS:

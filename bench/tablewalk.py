@@ -2,7 +2,7 @@
 """What the program's pinned tables say of every address there is, read as bpf/layout.h describes them, and the kernel's view.
 
 Shares no code with the module. A view is a list of (first address, outcome), in order, that covers all addresses of a family. An
-outcome is NONE, LOCAL, REJECT, BLACKHOLE, LEFT (to the kernel, on purpose or for want of room), BROKEN, or a Hops.
+outcome is NONE, LOCAL, REJECT, BLACKHOLE, LEFT (to the kernel on purpose), FULL (for want of room), BROKEN, or a Hops.
 """
 import heapq
 import ipaddress
@@ -11,10 +11,11 @@ from collections import namedtuple
 
 import maps
 
-NONE, LOCAL, REJECT, BLACKHOLE, LEFT, BROKEN = "no route", "local", "reject", "blackhole", "left to the kernel", "broken"
+NONE, LOCAL, REJECT, BLACKHOLE, BROKEN = "no route", "local", "reject", "blackhole", "broken"
+LEFT, FULL = "left to the kernel", "left to the kernel for want of room"
 # (interface, gateway or None): those in use, and those that are members but down
 Hops = namedtuple("Hops", "live dead")
-VERDICTS = {1: NONE, 2: LOCAL, 3: REJECT, 4: LEFT, 5: LEFT, 6: BLACKHOLE}
+VERDICTS = {1: NONE, 2: LOCAL, 3: REJECT, 4: LEFT, 5: FULL, 6: BLACKHOLE}
 FIRST_GROUP = 16
 NUMBER, UNIT, SMALL, LOW = 0x3fffffff, 8, 0x40000000, 0x8000
 TABLES_OFFSET = 48
@@ -84,7 +85,7 @@ class Memory:
             return BROKEN
         descriptor = self.group[group]
         if not descriptor >> 63:
-            return LEFT
+            return FULL
         offset, mask = descriptor & 0xffffffff, descriptor >> 32 & 0xffff
         hops = {number: self.hop(number) for number in set(self.slot[offset:offset + mask + 1])}
         live = frozenset(hop for hop, used in hops.values() if used)
@@ -281,7 +282,7 @@ def view(router, family, table):
 
 def agree(wanted, ours):
     """May the program do this where that is wanted?"""
-    if ours == LEFT or wanted == ours:
+    if ours in (LEFT, FULL) or wanted == ours:
         return True
     if isinstance(wanted, Hops) and isinstance(ours, Hops):
         return ours.live <= wanted.live <= ours.live | ours.dead
