@@ -18,11 +18,11 @@ def text(family, address):
 
 
 class Found:
-    """What differs: from the kernel and from what zebra wants, or only from a kernel that has not what zebra gave it."""
+    """What differs: ours, or a kernel that has other next hops than zebra believes, or fewer."""
 
     def __init__(self):
         # (family, first, last, kernel's outcome, zebra's, ours)
-        self.ranges, self.behind = [], []
+        self.ranges, self.behind, self.fewer = [], [], []
         # (family, address, wanted outcome, what the program did)
         self.packets = []
         self.told = {"differences": 0, "byKind": {}, "prefixes": [], "compared": {}}
@@ -38,9 +38,10 @@ class Found:
     def tell(self):
         kinds = {kind: n for kind, n in self.told["byKind"].items() if n}
         say(f"{len(self.ranges)} of {self.looked} address ranges differ ({self.left} left to the kernel, {self.full} "
-            f"for want of room; the kernel is behind zebra in {len(self.behind)}), {len(self.packets)} of {self.sent} packets went wrong; consistency: "
+            f"for want of room; the kernel has fewer next hops than zebra in "
+            f"{len(self.fewer)}, others in {len(self.behind)}), {len(self.packets)} of {self.sent} packets went wrong; consistency: "
             f"{json.dumps(kinds)} of {json.dumps(self.told['compared'])}")
-        for what, ranges in (("", self.ranges), ("behind: ", self.behind)):
+        for what, ranges in (("", self.ranges), ("kernel: ", self.behind), ("fewer: ", self.fewer[:1])):
             for family, first, last, kernel, zebra, ours in ranges[:SHOWN]:
                 say(f"  {what}{text(family, first)} to {text(family, last)}: kernel {words(kernel)}, zebra "
                     f"{words(zebra)}, ours {words(ours)}")
@@ -117,6 +118,17 @@ class Packets:
         return None if ways is None or macs in ways else f"sends it to {macs[:6].hex(':')}"
 
 
+def place(found, behind, difference):
+    """Puts a difference where it belongs. behind: what we do is what zebra wants."""
+    kernel, zebra = difference[3:5]
+    if not behind:
+        found.ranges.append(difference)
+    elif isinstance(kernel, tablewalk.Hops) and isinstance(zebra, tablewalk.Hops) and kernel.live < zebra.live:
+        found.fewer.append(difference)
+    else:
+        found.behind.append(difference)
+
+
 def look(router, found):
     """Goes through all addresses: one range after another."""
     memory = tablewalk.Memory(router)
@@ -130,7 +142,7 @@ def look(router, found):
                 wanted = kernel
                 if not tablewalk.agree(kernel, ours):
                     behind = tablewalk.agree(zebra, ours)
-                    (found.behind if behind else found.ranges).append((family, first, last, kernel, zebra, ours))
+                    place(found, behind, (family, first, last, kernel, zebra, ours))
                     wanted = zebra if behind else kernel
                 for port in range(FLOWS):
                     address = first if port % 2 == 0 else last
@@ -149,7 +161,7 @@ def look_without(router, found):
         for first, last, kernel, zebra, _ in tablewalk.compare(router, None, family):
             found.looked += 1
             if kernel != zebra:
-                found.behind.append((family, first, last, kernel, zebra, None))
+                place(found, True, (family, first, last, kernel, zebra, None))
 
 
 def find(network):

@@ -100,7 +100,7 @@ def judge(who, planted, seen):
 def networks(found):
     """What the comparison found, as prefixes: by the tables, and by packets."""
     seen = set()
-    for family, first, last, *_ in found.ranges + found.behind:
+    for family, first, last, *_ in found.ranges + found.behind + found.fewer:
         kind = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
         seen |= set(ipaddress.summarize_address_range(kind(first), kind(last)))
     return seen | {ipaddress.ip_network(comparison.text(family, address)) for family, address, *_ in found.packets}
@@ -133,5 +133,5 @@ def all_found(network, before):
             judge("the other comparison", planted, networks(found) - networks(before))]
     repair(router, undo)
     after = comparison.find(network)
-    say(f"repaired: {after.count()} differences, the kernel is behind zebra in {len(after.behind)} ranges")
+    after.tell()
     return all(good) and after.count() == 0 and len(after.behind) <= len(before.behind)
