@@ -8,6 +8,9 @@ from section import say
 from topology import LabError, wait_until
 from ways import Ways
 
+# zebra and bgpd take a minute for each change of a full table, and several where the machine has other things to do
+PATIENCE_S = 300
+
 
 def targets(prefixes, count):
     """Addresses, each inside a random /24 of its own."""
@@ -45,7 +48,7 @@ class TableRouter:
     def wait_loaded(self, prefixes=None):
         wanted = self.prefixes if prefixes is None else prefixes
         wait_until("bgpd has given zebra every prefix", lambda: self.feed.established() and self.in_zebra() >= wanted,
-                   timeout=300, interval=0.2)
+                   PATIENCE_S, interval=0.2)
         self.settle()
 
     def in_zebra(self):
@@ -71,5 +74,5 @@ class TableRouter:
                 last, since = now, time.monotonic()
             return time.monotonic() - since > 0.5
 
-        wait_until("zebra is done", is_quiet, timeout=300, interval=0.1)
-        self.ways.wait_steady({address: over or its for address, its in self.over.items()}, timeout=60)
+        wait_until("zebra is done", is_quiet, PATIENCE_S, interval=0.1)
+        self.ways.wait_steady({address: over or its for address, its in self.over.items()}, PATIENCE_S)

@@ -84,7 +84,7 @@ class Ways:
         return {route["nhid"] for address in (*self.borders, *self.targets) for route in self.routes(address)
                 if "nhid" in route}
 
-    def wait_forgotten(self, groups):
+    def wait_forgotten(self, groups, timeout=60):
         """
         Waits until zebra has deleted those of these groups that are not used any more. Where a link returns before that, zebra
         (8.4.4) uses the group again, and the kernel has taken the member on that link out of it: one way less, for good.
@@ -93,7 +93,7 @@ class Ways:
             return all(self.router.sh("ip", "nexthop", "show", "id", group, check=False).returncode
                        for group in groups - self.kernel_groups())
 
-        wait_until("zebra has deleted the groups that it does not use any more", forgotten, timeout=60)
+        wait_until("zebra has deleted the groups that it does not use any more", forgotten, timeout)
 
     def kernel_ways(self, address):
         """The ways that the kernel's route to an address has, its next hops' links being up."""
