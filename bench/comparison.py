@@ -28,12 +28,10 @@ class Found:
         self.told = {"differences": 0, "byKind": {}, "prefixes": [], "compared": {}}
         self.looked = self.left = self.full = self.sent = 0
 
-    def told_of_ours(self):
-        """Differences of the module's own comparison, but for those of the kernel from zebra."""
-        return sum(n for kind, n in self.told["byKind"].items() if not kind.startswith("kernel"))
-
     def count(self):
-        return len(self.ranges) + self.full + len(self.packets) + self.told_of_ours()
+        """All but where the kernel has fewer next hops than zebra gave it: so it is without the module too."""
+        told = sum(n for kind, n in self.told["byKind"].items() if kind != "kernelFewerNexthops")
+        return len(self.ranges) + len(self.behind) + self.full + len(self.packets) + told
 
     def tell(self):
         kinds = {kind: n for kind, n in self.told["byKind"].items() if n}

@@ -134,4 +134,4 @@ def all_found(network, before):
     repair(router, undo)
     after = comparison.find(network)
     after.tell()
-    return all(good) and after.count() == 0 and len(after.behind) <= len(before.behind)
+    return all(good) and after.count() <= before.count()
