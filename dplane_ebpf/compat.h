@@ -32,6 +32,7 @@
 #include "lib/module.h"
 #include "lib/nexthop.h"
 #include "lib/nexthop_group.h"
+#include "lib/northbound.h"
 #include "lib/prefix.h"
 #include "lib/privs.h"
 #include "lib/route_types.h"
@@ -120,6 +121,54 @@ static inline bool compat_ctx_returns(const struct zebra_dplane_ctx *ctx)
 	       dplane_ctx_get_op(ctx) != DPLANE_OP_SYS_ROUTE_DELETE;
 #else
 	return true;
+#endif
+}
+
+/* FRR 10.7 asks of each module what else it is. */
+static inline struct yang_module *compat_yang_module_load(const char *name)
+{
+#ifdef F_NB_NODE_HAS_GET_TREE
+	static struct frr_yang_module_info info;
+#endif
+#ifdef event_add_event
+	struct yang_module *module = yang_module_load(name, NULL);
+#else
+	struct yang_module *module = yang_module_load(name);
+#endif
+#ifdef F_NB_NODE_HAS_GET_TREE
+	info.name = name;
+	module->frr_info = &info;
+#endif
+	return module;
+}
+
+static inline int compat_candidate_edit(struct nb_config *candidate, const struct nb_node *node,
+					enum nb_operation operation, const char *xpath,
+					const char *value)
+{
+#ifdef F_NB_NODE_HAS_GET_TREE
+	return nb_candidate_edit(candidate, node, operation, xpath, value);
+#else
+	struct yang_data *data = yang_data_new(xpath, value);
+	int ret = nb_candidate_edit(candidate, node, operation, xpath, NULL, data);
+
+	yang_data_free(data);
+	return ret;
+#endif
+}
+
+/* Checks a candidate, or makes it the running configuration. An enum nb_error. */
+static inline int compat_candidate_commit(struct vty *vty, struct nb_config *candidate, bool commit,
+					  char *message, size_t len)
+{
+	struct nb_context context = {.client = NB_CLIENT_CLI, .user = vty};
+
+	if (!commit)
+		return nb_candidate_validate(&context, candidate, message, len);
+#ifdef event_add_event
+	return nb_candidate_commit(context, candidate, true, NULL, NULL, message, len);
+#else
+	return nb_candidate_commit(&context, candidate, true, NULL, NULL, message, len);
 #endif
 }
 

@@ -6,6 +6,7 @@
 #include "dplane_ebpf/audit/audit.h"
 #include "dplane_ebpf/loader.h"
 #include "dplane_ebpf/log.h"
+#include "dplane_ebpf/northbound/northbound.h"
 #include "dplane_ebpf/northbound/show.h"
 #include "dplane_ebpf/provider.h"
 #include "dplane_ebpf/takeover.h"
@@ -26,6 +27,8 @@ static void release(bool keep)
 {
 	takeover_stop();
 	audit_stop();
+	paths_stop(module.paths);
+	module.paths = NULL;
 	frr_with_privs(&zserv_privs) {
 		if (module.links)
 			links_stop(module.links);
@@ -69,7 +72,12 @@ static bool open_all(char *error, size_t len)
 		module.links =
 			links_start(module.fib, module.datapath, module.options.bypass, error, len);
 	}
-	return module.links != NULL;
+	if (!module.links)
+		return false;
+	module.paths = paths_start(module.fib, module.links);
+	if (!module.paths)
+		snprintf(error, len, "out of memory for link metrics, or no thread for them");
+	return module.paths != NULL;
 }
 
 /* An earlier zebra's tables are replaced, if they are still there. Any thread. */
@@ -94,6 +102,7 @@ static struct fib *start(void)
 		takeover_start(main_loop, provider_handled, take_over);
 	if (!audit_start(main_loop, module.fib))
 		dpe_log(LOG_WARNING, "no thread for the audit: consistency is not checked");
+	northbound_apply();
 	dpe_log(LOG_INFO, "running, pins in %s",
 		module.options.pin_dir[0] ? module.options.pin_dir : "no directory");
 	return module.fib;
@@ -103,8 +112,25 @@ static void stop(bool keep)
 {
 	if (!module.reason[0])
 		snprintf(module.reason, sizeof(module.reason), "zebra is ending");
+	northbound_stop();
 	release(keep && module.options.pin_dir[0]);
 	zlog_sink_stop();
+}
+
+int module_configure(const struct module_settings *settings)
+{
+	int64_t hold = settings->hold_seconds;
+	int err;
+
+	if (!module_running())
+		return 0;
+	if (hold < 0)
+		hold = module.options.hold_seconds;
+	datapath_hold(module.datapath, (unsigned int)hold * 1000);
+	err = links_configure(module.links, &settings->links);
+	if (!err)
+		err = paths_configure(module.paths, settings->overrides, settings->n_overrides);
+	return err;
 }
 
 /* The last part of zebra's socket directory tells apart the zebras of one machine (-N). */
@@ -137,6 +163,8 @@ void dplane_ebpf_start(compat_loop *loop, const char *args)
 	if (!options_parse(&module.options, args, instance(), error, sizeof(error)))
 		stay_out(error);
 	show_init();
+	if (!northbound_start(loop, error, sizeof(error)))
+		dpe_log(LOG_ERR, "nothing can be configured: %s", error);
 	if (!module.reason[0] && provider_register(&callbacks) != 0)
 		stay_out("zebra refused the provider");
 }

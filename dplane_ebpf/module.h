@@ -10,6 +10,7 @@
 #include "dplane_ebpf/fib/fib.h"
 #include "dplane_ebpf/links/links.h"
 #include "dplane_ebpf/options.h"
+#include "dplane_ebpf/paths/paths.h"
 
 struct module {
 	struct options options;
@@ -17,6 +18,7 @@ struct module {
 	struct fib *fib;
 	struct links *links;
 	struct datapath_reclaimer *reclaimer;
+	struct paths *paths;
 	char reason[256]; /* why it does not run, while it does not */
 };
 
@@ -26,5 +28,16 @@ static inline bool module_running(void)
 {
 	return module.fib != NULL;
 }
+
+/* What is configured, as a whole. */
+struct module_settings {
+	int64_t hold_seconds; /* 0: for ever; -1: as the option says */
+	struct links_settings links;
+	const struct paths_override *overrides;
+	size_t n_overrides;
+};
+
+/* Brings it in force; what is so already is left alone. -ENOMEM: not all of it is. Main thread. */
+int module_configure(const struct module_settings *settings);
 
 #endif /* DPLANE_EBPF_MODULE_H */

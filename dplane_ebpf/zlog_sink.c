@@ -119,3 +119,8 @@ void zlog_sink_stop(void)
 	compat_cancel_event(&sink.timer);
 	release();
 }
+
+bool zlog_sink_released(void)
+{
+	return !sink.hold;
+}

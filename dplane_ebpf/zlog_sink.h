@@ -14,4 +14,7 @@ void zlog_sink_start(compat_loop *loop);
 /* From the main thread, once the other threads are gone: logs what still waits. */
 void zlog_sink_stop(void);
 
+/* Whether frr.conf has been read by vtysh, or nobody did so for some seconds after the start. */
+bool zlog_sink_released(void);
+
 #endif /* DPLANE_EBPF_ZLOG_SINK_H */

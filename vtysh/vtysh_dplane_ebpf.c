@@ -20,6 +20,11 @@
 DPE_COMMANDS(X)
 DPE_ENABLE_COMMANDS(X)
 #undef X
+#define X(name, string, help, no_string, no_help) \
+	DEFSH(VTYSH_ZEBRA, name##_cmd, string, help) \
+	DEFSH(VTYSH_ZEBRA, no_##name##_cmd, no_string, no_help)
+DPE_CONFIG_COMMANDS(X)
+#undef X
 
 __attribute__((visibility("default"))) void vty_init_vtysh(void)
 {
@@ -30,6 +35,11 @@ __attribute__((visibility("default"))) void vty_init_vtysh(void)
 #undef X
 #define X(name, string, help) install_element(ENABLE_NODE, &name##_cmd);
 	DPE_ENABLE_COMMANDS(X)
+#undef X
+#define X(name, string, help, no_string, no_help) \
+	install_element(CONFIG_NODE, &name##_cmd); \
+	install_element(CONFIG_NODE, &no_##name##_cmd);
+	DPE_CONFIG_COMMANDS(X)
 #undef X
 	if (original)
 		original();

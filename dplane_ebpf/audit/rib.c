@@ -44,8 +44,7 @@ static vrf_id_t vrf_of(uint16_t table, struct fib *fib)
 
 	if (!table)
 		return VRF_DEFAULT;
-	RB_FOREACH(vrf, vrf_id_head, &vrfs_by_id)
-	{
+	RB_FOREACH(vrf, vrf_id_head, &vrfs_by_id) {
 		struct zebra_vrf *zvrf = vrf->info;
 
 		if (vrf->vrf_id != VRF_DEFAULT && zvrf && zvrf->table_id == kernel_table)
@@ -59,8 +58,7 @@ static bool next_vrf(vrf_id_t *vrf_id)
 {
 	struct vrf *vrf;
 
-	RB_FOREACH(vrf, vrf_id_head, &vrfs_by_id)
-	{
+	RB_FOREACH(vrf, vrf_id_head, &vrfs_by_id) {
 		if (vrf->vrf_id > *vrf_id && vrf->vrf_id != VRF_UNKNOWN) {
 			*vrf_id = vrf->vrf_id;
 			return true;

@@ -95,6 +95,8 @@ int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t
  * attaches.
  */
 void datapath_alive(struct datapath *datapath);
+/* hold_ms from the next word on. Any thread. */
+void datapath_hold(struct datapath *datapath, unsigned int hold_ms);
 
 /*
  * What an earlier process left goes on forwarding while the tables are filled anew: its program where datapath_attach() found
@@ -121,6 +123,9 @@ int datapath_neighbour_del(struct datapath *datapath, const struct fib_neigh_key
 void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
 void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
 			       struct fib_nexthop_counters *sum);
+
+/* From now on both begin at zero; the program counts on. Not beside the two above: main thread, as they are. */
+void datapath_counters_clear(struct datapath *datapath);
 
 /* Waits until every program that runs now has ended (some ms). Any thread. */
 int datapath_grace_period(struct datapath *datapath);

@@ -50,7 +50,10 @@ struct datapath {
 	uint32_t earlier_cpus;
 	uint64_t earlier_start[FIB_CNT_MAX];
 	struct predecessor *predecessor; /* NULL: none, or taken over */
-	uint64_t hold_ns;
+	_Atomic uint64_t hold_ns;
+	/* what was counted when somebody cleared it; next hops: NULL: nobody did */
+	uint64_t cleared[FIB_CNT_MAX];
+	struct fib_nexthop_counters *nexthops_cleared;
 
 	int grace_inner_fd, grace_outer_fd;
 };

@@ -269,6 +269,7 @@ void datapath_close(struct datapath *datapath, bool keep)
 	dplane_ebpf_bpf__destroy(datapath->skel);
 	grace_close(datapath);
 	pins_close(datapath);
+	free(datapath->nexthops_cleared);
 	free(datapath);
 }
 

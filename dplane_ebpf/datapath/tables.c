@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What is read from and written to the program's maps beside the FIB: interfaces, hosts, counters. */
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,12 +30,12 @@ int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t
 void datapath_alive(struct datapath *datapath)
 {
 	struct fib_header *header = datapath->memory[FIB_ARRAY_HEADER];
-	uint64_t until = UINT64_MAX;
+	uint64_t until = UINT64_MAX, hold_ns = atomic_load(&datapath->hold_ns);
 	struct timespec now;
 
-	if (datapath->hold_ns) {
+	if (hold_ns) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		until = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec + datapath->hold_ns;
+		until = (uint64_t)now.tv_sec * 1000000000ull + now.tv_nsec + hold_ns;
 	}
 	__atomic_store_n(&header->forward_until, until, __ATOMIC_RELEASE);
 	predecessor_alive(datapath, until);
@@ -55,7 +57,7 @@ int datapath_neighbour_del(struct datapath *datapath, const struct fib_neigh_key
 	return err && errno != ENOENT ? -errno : 0;
 }
 
-void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX])
+static void count_packets(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX])
 {
 	memset(packets, 0, FIB_CNT_MAX * sizeof(packets[0]));
 	for (uint32_t cpu = 0; cpu < datapath->geometry.cpus; cpu++) {
@@ -66,8 +68,15 @@ void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT
 	predecessor_add_counters(datapath, packets);
 }
 
-void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
-			       struct fib_nexthop_counters *sum)
+void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX])
+{
+	count_packets(datapath, packets);
+	for (int i = 0; i < FIB_CNT_MAX; i++)
+		packets[i] -= datapath->cleared[i];
+}
+
+static void count_nexthop(const struct datapath *datapath, uint32_t nexthop,
+			  struct fib_nexthop_counters *sum)
 {
 	const struct fib_geometry *g = &datapath->geometry;
 
@@ -79,4 +88,30 @@ void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop
 		sum->packets += __atomic_load_n(&row->packets, __ATOMIC_RELAXED);
 		sum->bytes += __atomic_load_n(&row->bytes, __ATOMIC_RELAXED);
 	}
+}
+
+void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
+			       struct fib_nexthop_counters *sum)
+{
+	count_nexthop(datapath, nexthop, sum);
+	if (!datapath->nexthops_cleared || nexthop >= datapath->geometry.nexthops)
+		return;
+	sum->packets -= datapath->nexthops_cleared[nexthop].packets;
+	sum->bytes -= datapath->nexthops_cleared[nexthop].bytes;
+}
+
+void datapath_counters_clear(struct datapath *datapath)
+{
+	uint32_t n = datapath->geometry.nexthops;
+
+	count_packets(datapath, datapath->cleared);
+	if (!datapath->nexthops_cleared)
+		datapath->nexthops_cleared = calloc(n, sizeof(*datapath->nexthops_cleared));
+	for (uint32_t i = 0; datapath->nexthops_cleared && i < n; i++)
+		count_nexthop(datapath, i, &datapath->nexthops_cleared[i]);
+}
+
+void datapath_hold(struct datapath *datapath, unsigned int hold_ms)
+{
+	atomic_store(&datapath->hold_ns, (uint64_t)hold_ms * 1000000ull);
 }

@@ -176,6 +176,7 @@ void fib_stats(struct fib *fib, struct fib_stats *stats)
 	stats->nexthops = pool[FIB_POOL_NEXTHOP].used;
 	stats->nexthops_down = fib->nexthops_down;
 	stats->groups_protected = fib->groups_protected;
+	stats->groups_steered = fib->groups_steered;
 	stats->failovers = fib->failovers;
 	stats->slots = pool[FIB_POOL_SLOT].used;
 	node_stats(fib, stats);

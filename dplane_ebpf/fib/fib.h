@@ -219,6 +219,29 @@ typedef void (*fib_nexthop_watcher)(void *arg, uint32_t nexthop, const struct fi
 				    bool added);
 void fib_nexthop_watch(struct fib *fib, fib_nexthop_watcher watcher, void *arg);
 
+/* ---- steering ---- */
+
+/* A member that is up, as the steerer is asked about it. */
+struct fib_candidate {
+	const struct fib_nexthop_key *key;
+	uint32_t weight; /* zebra's; the steerer writes the share that it is to have, 0: none */
+};
+
+/*
+ * Asked, under the lock, whenever the slots of a group with several members that are up are computed: a new group of zebra's never
+ * has others. False, or no share for anybody: zebra's weights. It may take locks that nobody holds who calls the FIB.
+ */
+typedef bool (*fib_steerer)(void *arg, struct fib_candidate *candidates, size_t n);
+
+/*
+ * Sets who is asked, NULL: nobody, and computes all groups again. What a group would have without steering is remembered: when
+ * that ends its flows go back to where they were. -ENOMEM: as before.
+ */
+int fib_steer(struct fib *fib, fib_steerer steerer, void *arg);
+
+/* The steerer has another answer for groups with a member on these links; NULL: for any. In force on return. */
+void fib_steer_again(struct fib *fib, const uint32_t *ifindex, size_t n);
+
 /* ---- for show ---- */
 
 struct fib_nexthop_info {
@@ -232,6 +255,8 @@ struct fib_member_info {
 	uint32_t nexthop;
 	uint32_t weight; /* as asked; 0: only a backup */
 	uint32_t slots;	 /* as published */
+	uint64_t
+		share; /* of the slots: its weight, what it stands in for, or what the steerer said */
 	bool backup_refused;
 	/* indices of its backups in fib_group_info.members */
 	uint32_t n_backups;
@@ -245,6 +270,7 @@ struct fib_group_info {
 	uint32_t generation;
 	bool dropped;
 	bool protected; /* backups stand in for members */
+	bool steered;	/* the steerer's shares, not zebra's */
 	size_t n;
 	struct fib_member_info *members; /* those of the group first; malloc'ed, caller frees */
 };
@@ -270,6 +296,7 @@ struct fib_stats {
 	uint64_t groups, group_overflow; /* in use; times that a group found no room */
 	uint64_t nexthops, nexthops_down;
 	uint64_t groups_protected; /* whose backups stand in now */
+	uint64_t groups_steered;   /* whose shares are not zebra's */
 	uint64_t failovers;	   /* times that a group did without a member, or with its backup */
 	uint64_t slots;
 	struct fib_pool_stats node, v4_low;

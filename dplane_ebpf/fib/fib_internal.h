@@ -389,6 +389,9 @@ struct fib_group {
 	bool dropped;
 	bool waiting;	/* for slots */
 	bool protected; /* backups stand in */
+	/* while it is steered: the slots as they would be if it were not; NULL: it is not */
+	uint16_t *home;
+	uint32_t home_slots;
 };
 
 int fib_group_init(struct fib *fib);
@@ -397,6 +400,34 @@ void fib_group_fini(struct fib *fib);
 bool fib_group_usable(const struct fib *fib, uint32_t group);
 void fib_group_ref(struct fib *fib, uint32_t group);
 void fib_group_unref(struct fib *fib, uint32_t group);
+
+/* Slots to go by; n is a power of two, or 0. */
+struct fib_slot_table {
+	const uint16_t *slot;
+	uint32_t n;
+};
+
+/* Scratch of assign.c, one for each member. */
+struct fib_assign {
+	uint32_t left; /* slots still to be had */
+	uint32_t away; /* slots of others' that it has now */
+};
+
+/* assign.c: how many of the slots each share is, by the largest remainder; some share is not 0. */
+void fib_quotas(const uint64_t *share, uint32_t n, uint32_t slots, uint32_t *quota);
+/*
+ * Which slot has which next hop: as many as the quotas say, as few others than in current as can be, those that change as at home
+ * where that helps.
+ */
+void fib_slots_assign(struct fib *fib, const struct fib_group *group, const uint32_t *quota,
+		      const struct fib_slot_table *current, const struct fib_slot_table *home,
+		      uint16_t *value, uint32_t slots);
+
+/* steer.c: asks the steerer; share[] has those without it, and then its own. False: nothing is steered. */
+bool fib_steered_shares(struct fib *fib, const struct fib_group *group, uint64_t *share);
+
+int fib_slots_init(struct fib *fib);
+void fib_slots_fini(struct fib *fib);
 
 /* Compute and publish the slots of a group from members, liveness and weights. */
 void fib_slots_publish(struct fib *fib, uint32_t group);
@@ -441,7 +472,12 @@ struct fib {
 	void *watcher_arg;
 	uint64_t routes4, routes6, locals, nexthops_down;
 	uint64_t route_sets, route_dels, group_sets, group_overflow;
-	uint64_t groups_protected, failovers;
+	uint64_t groups_protected, failovers, groups_steered;
+	fib_steerer steerer;
+	void *steerer_arg;
+	struct fib_candidate *candidates;
+	struct fib_assign *assign;
+	struct making *making; /* slots.c's */
 };
 
 #endif /* DPLANE_EBPF_FIB_INTERNAL_H */

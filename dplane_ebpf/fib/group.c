@@ -12,14 +12,18 @@
 int fib_group_init(struct fib *fib)
 {
 	fib->group = calloc(fib->geometry.groups, sizeof(*fib->group));
-	return fib->group ? 0 : -ENOMEM;
+	return fib->group ? fib_slots_init(fib) : -ENOMEM;
 }
 
 void fib_group_fini(struct fib *fib)
 {
-	for (uint32_t id = FIB_GROUP_FIRST; fib->group && id < fib->geometry.groups; id++)
+	for (uint32_t id = FIB_GROUP_FIRST; fib->group && id < fib->geometry.groups; id++) {
 		free(fib->group[id].member);
+		free(fib->group[id].home);
+	}
 	free(fib->group);
+	free(fib->candidates);
+	fib_slots_fini(fib);
 }
 
 static bool group_used(const struct fib *fib, uint32_t group)
@@ -296,11 +300,13 @@ int fib_group_get(struct fib *fib, uint32_t id, struct fib_group_info *info)
 		info->generation = group->generation;
 		info->dropped = group->dropped;
 		info->protected = group->protected;
+		info->steered = group->home != NULL;
 		info->n = group->n;
 		for (uint32_t i = 0; i < group->n; i++) {
 			info->members[i].nexthop = group->member[i].nexthop;
 			info->members[i].weight = group->member[i].weight;
 			info->members[i].slots = group->slots ? group->member[i].slots : 0;
+			info->members[i].share = group->member[i].share;
 			info->members[i].backup_refused = group->member[i].backup_refused;
 			info->members[i].n_backups = group->member[i].n_backups;
 			memcpy(info->members[i].backup, group->member[i].backup,

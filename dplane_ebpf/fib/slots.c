@@ -3,6 +3,8 @@
  * The slots of a group, from its members, which of them are up, their weights and backups,
  * with the fewest moves: the only place where slots are written.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dplane_ebpf/fib/fib_internal.h"
@@ -15,20 +17,21 @@
 #define SLOTS_PER_MEMBER 16u
 #define SLOTS_FOR_WEIGHTS 2048u
 
-static uint32_t slots_wanted(const struct fib_group *group)
+/* How many slots these shares want. */
+static uint32_t slots_wanted(const struct fib_group *group, const uint64_t *share, uint32_t n)
 {
-	uint32_t wanted = SLOTS_MIN, least = UINT32_MAX;
-	uint64_t total = 0;
+	uint32_t wanted = SLOTS_MIN;
+	uint64_t total = 0, least = UINT64_MAX;
 
 	if (group->n_own == 1)
 		return 1;
-	for (uint32_t i = 0; i < group->n_own; i++) {
-		total += group->member[i].weight;
-		if (group->member[i].weight < least)
-			least = group->member[i].weight;
+	for (uint32_t i = 0; i < n; i++) {
+		total += share[i];
+		if (share[i] && share[i] < least)
+			least = share[i];
 	}
 	while ((wanted < SLOTS_PER_MEMBER * group->n_own && wanted < FIB_MAX_GROUP_SLOTS) ||
-	       ((uint64_t)wanted * least < 2 * total && wanted < SLOTS_FOR_WEIGHTS))
+	       (wanted * least < 2 * total && wanted < SLOTS_FOR_WEIGHTS))
 		wanted *= 2;
 	return wanted;
 }
@@ -39,94 +42,32 @@ static bool member_up(const struct fib *fib, const struct fib_group *group, uint
 }
 
 /* Who has slots, and how much of them: the members that are up; with none, their backups; with none, all members. */
-static void shares(const struct fib *fib, struct fib_group *group, bool *protected)
+static bool natural_shares(const struct fib *fib, const struct fib_group *group, uint64_t *share,
+			   bool *protected)
 {
 	bool any = false;
 
 	*protected = false;
 	for (uint32_t i = 0; i < group->n; i++) {
-		group->member[i].share = member_up(fib, group, i) ? group->member[i].weight : 0;
-		any |= group->member[i].share != 0;
+		share[i] = member_up(fib, group, i) ? group->member[i].weight : 0;
+		any |= share[i] != 0;
 	}
 	if (any)
-		return;
+		return true;
 	for (uint32_t i = 0; i < group->n_own; i++) {
 		const struct fib_group_member *member = &group->member[i];
 
 		for (uint32_t b = 0; b < member->n_backups; b++) {
 			if (!member_up(fib, group, member->backup[b]))
 				continue;
-			group->member[member->backup[b]].share += member->weight;
+			share[member->backup[b]] += member->weight;
 			*protected = true;
 			break;
 		}
 	}
 	for (uint32_t i = 0; i < group->n_own && !*protected; i++)
-		group->member[i].share = group->member[i].weight;
-}
-
-/* Each member's number of slots into member[].slots, by the largest remainder. */
-static void slots_share(struct fib_group *group, uint32_t slots)
-{
-	uint64_t total = 0;
-	uint32_t left = slots;
-
-	for (uint32_t i = 0; i < group->n; i++)
-		total += group->member[i].share;
-	for (uint32_t i = 0; i < group->n; i++) {
-		group->member[i].slots = (uint32_t)(slots * group->member[i].share / total);
-		left -= group->member[i].slots;
-	}
-	/* fewer are left than members with a remainder: one more each, the largest first */
-	for (uint64_t above = total; left;) {
-		uint64_t largest = 0, rest;
-
-		for (uint32_t i = 0; i < group->n; i++) {
-			rest = slots * group->member[i].share % total;
-			if (rest < above && rest > largest)
-				largest = rest;
-		}
-		for (uint32_t i = 0; i < group->n && left; i++) {
-			rest = slots * group->member[i].share % total;
-			if (rest == largest) {
-				group->member[i].slots++;
-				left--;
-			}
-		}
-		above = largest;
-	}
-}
-
-/* Fills value[] with next hops, the same as in the other group's slots wherever a next hop has a share left. */
-static void slots_assign(struct fib *fib, const struct fib_group *group,
-			 const struct fib_group *like, uint16_t *value, uint32_t slots)
-{
-	const uint16_t *old = &fib->memory.slot[like->offset];
-	uint32_t quota[FIB_MAX_GROUP_SLOTS], next = 0, mark;
-
-	for (uint32_t i = 0; i < group->n; i++) {
-		quota[i] = group->member[i].slots;
-		fib->nexthop[group->member[i].nexthop].mark = i + 1;
-	}
-	for (uint32_t i = 0; i < slots; i++) {
-		/* flows that an old slot had find it again in a larger table */
-		value[i] = like->slots ? old[i & (like->slots - 1)] : 0;
-		mark = fib->nexthop[value[i]].mark;
-		if (mark && quota[mark - 1])
-			quota[mark - 1]--;
-		else
-			value[i] = 0;
-	}
-	for (uint32_t i = 0; i < slots; i++) {
-		if (value[i])
-			continue;
-		while (!quota[next])
-			next++;
-		quota[next]--;
-		value[i] = (uint16_t)group->member[next].nexthop;
-	}
-	for (uint32_t i = 0; i < group->n; i++)
-		fib->nexthop[group->member[i].nexthop].mark = 0;
+		share[i] = group->member[i].weight;
+	return false;
 }
 
 static void desc_publish(struct fib *fib, uint32_t id)
@@ -155,6 +96,44 @@ static void group_protect(struct fib *fib, struct fib_group *group, bool protect
 	fib->groups_protected += protected;
 }
 
+static void home_forget(struct fib *fib, struct fib_group *group)
+{
+	fib->groups_steered -= group->home != NULL;
+	free(group->home);
+	group->home = NULL;
+	group->home_slots = 0;
+}
+
+/* False: out of memory; the group is then as if nobody steered it. */
+static bool home_keep(struct fib *fib, struct fib_group *group, const uint16_t *value,
+		      uint32_t slots)
+{
+	uint16_t *home = realloc(group->home, slots * sizeof(*home));
+
+	if (!home) {
+		home_forget(fib, group);
+		return false;
+	}
+	fib->groups_steered += group->home == NULL;
+	memcpy(home, value, slots * sizeof(*home));
+	group->home = home;
+	group->home_slots = slots;
+	return true;
+}
+
+/* The slots as zebra's weights alone have them. */
+static struct fib_slot_table home_of(const struct fib *fib, const struct fib_group *group)
+{
+	if (group->home)
+		return (struct fib_slot_table){group->home, group->home_slots};
+	return (struct fib_slot_table){&fib->memory.slot[group->offset], group->slots};
+}
+
+static struct fib_slot_table current_of(const struct fib *fib, const struct fib_group *group)
+{
+	return (struct fib_slot_table){&fib->memory.slot[group->offset], group->slots};
+}
+
 void fib_slots_remove(struct fib *fib, uint32_t id, bool group_ends)
 {
 	struct fib_group *group = &fib->group[id];
@@ -162,6 +141,7 @@ void fib_slots_remove(struct fib *fib, uint32_t id, bool group_ends)
 
 	group_wait(fib, group, false);
 	group_protect(fib, group, false);
+	home_forget(fib, group);
 	if (!slots)
 		return;
 	group->slots = 0;
@@ -178,51 +158,128 @@ static bool is_published(const struct fib *fib, const struct fib_group *group,
 	       !memcmp(value, &fib->memory.slot[group->offset], slots * sizeof(*value));
 }
 
-/* Flows stay where they are in another group's slots, or its own. */
-static void slots_publish(struct fib *fib, uint32_t id, const struct fib_group *like)
+/* Slots in the making. */
+struct making {
+	uint64_t share[FIB_MAX_GROUP_SLOTS];
+	uint32_t quota[FIB_MAX_GROUP_SLOTS];
+	uint16_t home[FIB_MAX_GROUP_SLOTS], value[FIB_MAX_GROUP_SLOTS];
+};
+
+int fib_slots_init(struct fib *fib)
+{
+	fib->assign = calloc(FIB_MAX_GROUP_SLOTS, sizeof(*fib->assign));
+	fib->making = calloc(1, sizeof(*fib->making));
+	return fib->assign && fib->making ? 0 : -ENOMEM;
+}
+
+void fib_slots_fini(struct fib *fib)
+{
+	free(fib->assign);
+	free(fib->making);
+}
+
+/* Puts making->value in force. False: there is no room for so many. */
+static bool place(struct fib *fib, uint32_t id, const struct making *making, uint32_t slots)
 {
 	struct fib_group *group = &fib->group[id];
-	uint32_t old = group->slots, old_offset = group->offset, slots, offset;
-	uint16_t value[FIB_MAX_GROUP_SLOTS];
-	bool protected;
+	uint32_t old = group->slots, old_offset = group->offset, offset;
 
-	if (!group->n) {
-		fib_slots_remove(fib, id, false);
-		return;
+	for (uint32_t i = 0; i < group->n; i++) {
+		group->member[i].share = making->share[i];
+		group->member[i].slots = making->quota[i];
 	}
-	slots = slots_wanted(group);
-	/* larger is kept: to shrink would move flows */
-	if (group->n_own > 1 && slots < like->slots)
-		slots = like->slots;
-	shares(fib, group, &protected);
-	group_protect(fib, group, protected);
-	slots_share(group, slots);
-	slots_assign(fib, group, like, value, slots);
-	if (is_published(fib, group, value, slots))
-		return;
+	if (is_published(fib, group, making->value, slots))
+		return true;
 	offset = fib_pool_alloc(&fib->pool[FIB_POOL_SLOT], slots);
 	if (offset == FIB_POOL_NONE) {
-		if (slots == old) {
-			/* no room to do it at once: slot by slot, each right for its flows */
-			for (uint32_t i = 0; i < slots; i++)
-				fib_store(&fib->memory.slot[old_offset + i], value[i]);
-			desc_publish(fib, id);
-			return;
-		}
-		if (!group->waiting)
-			fib->group_overflow++;
-		fib_slots_remove(fib, id, false);
-		group_wait(fib, group, true);
-		return;
+		if (slots != old)
+			return false;
+		/* no room to do it at once: slot by slot, each right for its flows */
+		for (uint32_t i = 0; i < slots; i++)
+			fib_store(&fib->memory.slot[old_offset + i], making->value[i]);
+		desc_publish(fib, id);
+		return true;
 	}
 	group_wait(fib, group, false);
 	for (uint32_t i = 0; i < slots; i++)
-		fib_store(&fib->memory.slot[offset + i], value[i]);
+		fib_store(&fib->memory.slot[offset + i], making->value[i]);
 	group->offset = offset;
 	group->slots = slots;
 	desc_publish(fib, id);
 	if (old)
 		fib_retire(fib, FIB_POOL_SLOT, old_offset, old);
+	return true;
+}
+
+/* As link metrics have it, if they have anything to say: fewest moves from what another group, or this one, has now. */
+static bool publish_steered(struct fib *fib, uint32_t id, const struct fib_slot_table *current,
+			    uint32_t home_slots)
+{
+	struct fib_group *group = &fib->group[id];
+	struct making *making = fib->making;
+	struct fib_slot_table home = {making->home, home_slots};
+	uint32_t slots, old = group->slots;
+
+	if (!fib_steered_shares(fib, group, making->share))
+		return false;
+	slots = slots_wanted(group, making->share, group->n);
+	if (slots < home_slots)
+		slots = home_slots;
+	/* larger is kept: to shrink would move flows */
+	if (slots < current->n)
+		slots = current->n;
+	if (!home_keep(fib, group, making->home, home_slots))
+		return false;
+	fib_quotas(making->share, group->n, slots, making->quota);
+	fib_slots_assign(fib, group, making->quota, current, &home, making->value, slots);
+	if (place(fib, id, making, slots))
+		return true;
+	if (old < home_slots || old == slots) {
+		home_forget(fib, group);
+		return false;
+	}
+	/* no room for a finer split */
+	fib_quotas(making->share, group->n, old, making->quota);
+	fib_slots_assign(fib, group, making->quota, current, &home, making->value, old);
+	return place(fib, id, making, old);
+}
+
+/* Flows stay where they are in another group's slots, or its own. */
+static void slots_publish(struct fib *fib, uint32_t id, const struct fib_group *like)
+{
+	struct fib_slot_table like_home = home_of(fib, like), current = current_of(fib, like);
+	const struct fib_slot_table none = {NULL, 0};
+	struct fib_group *group = &fib->group[id];
+	struct making *making = fib->making;
+	bool protected, up;
+	uint32_t slots;
+
+	if (!group->n) {
+		fib_slots_remove(fib, id, false);
+		return;
+	}
+	for (uint32_t i = 0; i < group->n_own; i++)
+		making->share[i] = group->member[i].weight;
+	slots = slots_wanted(group, making->share, group->n_own);
+	/* larger is kept: to shrink would move flows */
+	if (group->n_own > 1 && slots < like_home.n)
+		slots = like_home.n;
+	up = natural_shares(fib, group, making->share, &protected);
+	group_protect(fib, group, protected);
+	fib_quotas(making->share, group->n, slots, making->quota);
+	fib_slots_assign(fib, group, making->quota, &like_home, &none, making->home, slots);
+	if (fib->steerer && up && group->n_own > 1 && publish_steered(fib, id, &current, slots))
+		return;
+	natural_shares(fib, group, making->share, &protected);
+	fib_quotas(making->share, group->n, slots, making->quota);
+	memcpy(making->value, making->home, slots * sizeof(making->value[0]));
+	home_forget(fib, group);
+	if (place(fib, id, making, slots))
+		return;
+	if (!group->waiting)
+		fib->group_overflow++;
+	fib_slots_remove(fib, id, false);
+	group_wait(fib, group, true);
 }
 
 void fib_slots_publish(struct fib *fib, uint32_t id)

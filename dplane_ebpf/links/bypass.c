@@ -58,7 +58,7 @@ static bool is_allowed(struct links *links, const char *ifname)
 	for (size_t i = 0; i < links->allowed_n && !allowed; i++)
 		allowed = strcmp(links->allowed[i].name, ifname) == 0;
 	pthread_mutex_unlock(&links->lock);
-	return allowed;
+	return allowed || settings_bypass(links, ifname);
 }
 
 static void all_changed(struct links *links)
@@ -85,7 +85,7 @@ static void tell(uint32_t old4, uint32_t old6, uint32_t new4, uint32_t new6)
 		if (v4 || v6)
 			dpe_log(LOG_WARNING,
 				"%s: %s; such packets stay with the kernel wherever bypassing is "
-				"not allowed (bypass=IFNAME or bypass=all)",
+				"not allowed (dplane ebpf [interface IFNAME] bypass)",
 				families(v4, v6), texts[cause]);
 		else
 			dpe_log(LOG_INFO, "no longer there: %s", texts[cause]);

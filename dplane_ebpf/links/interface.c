@@ -319,6 +319,8 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 		snprintf(reason, size, "member of %s%s%s", interface->master_kind,
 			 interface->master_kind[0] ? " " : "",
 			 master && master->known ? master->name : "another interface");
+	} else if (!settings_accelerate(links, name, reason, size)) {
+		return;
 	} else if (!forwards_v4(interface) && !forwards_v6(links, interface)) {
 		snprintf(reason, size, "forwarding is off (net.ipv4.conf.%s.forwarding)", name);
 	} else {
@@ -368,6 +370,33 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 	return 0;
 }
 
+static void tell_name(const struct links *links, const struct links_interface *before,
+		      const struct links_interface *now)
+{
+	bool same = before->ifindex == now->ifindex && strcmp(before->name, now->name) == 0;
+
+	if (!links->name_watcher || same)
+		return;
+	if (before->ifindex && before->ifindex != now->ifindex)
+		links->name_watcher(links->name_watcher_arg, before->ifindex, NULL);
+	if (now->ifindex)
+		links->name_watcher(links->name_watcher_arg, now->ifindex, now->name);
+}
+
+void links_watch_names(struct links *links, links_name_watcher watcher, void *arg)
+{
+	pthread_mutex_lock(&links->lock);
+	links->name_watcher = watcher;
+	links->name_watcher_arg = arg;
+	list_for_each(n, &links->all) {
+		const struct interface *interface = container_of(n, struct interface, in_all);
+
+		if (watcher && interface->shown.ifindex)
+			watcher(arg, interface->shown.ifindex, interface->shown.name);
+	}
+	pthread_mutex_unlock(&links->lock);
+}
+
 static void show(struct links *links, struct interface *interface)
 {
 	struct links_interface shown = {
@@ -391,6 +420,7 @@ static void show(struct links *links, struct interface *interface)
 	memcpy(shown.mac, interface->mac, sizeof(shown.mac));
 	memcpy(shown.reason, interface->reason, sizeof(shown.reason));
 	pthread_mutex_lock(&links->lock);
+	tell_name(links, &interface->shown, &shown);
 	interface->shown = shown;
 	pthread_mutex_unlock(&links->lock);
 }

@@ -138,6 +138,7 @@ static void links_free(struct links *links)
 	links->stop = true;
 	bypass_watch_close(links->watch);
 	free(links->allowed);
+	free((void *)links->settings.list);
 	nexthop_free_all(links);
 	interface_free_all(links);
 	table_free(&links->addresses);

@@ -61,6 +61,26 @@ struct links *links_start(struct fib *fib, struct datapath *datapath, const char
  */
 void links_bypass_allow(struct links *links, const char *ifname, bool allowed);
 
+/* What is configured while zebra runs. */
+struct links_setting {
+	char name[IF_NAMESIZE];
+	bool kernel_only; /* packets that come in there do not take the fast path */
+	bool bypass;	  /* as links_bypass_allow() */
+};
+
+struct links_settings {
+	bool kernel_only;		  /* nowhere, whatever the list says */
+	bool bypass;			  /* everywhere */
+	const struct links_setting *list; /* by name, also of interfaces to come */
+	size_t n;
+};
+
+/*
+ * These are all the settings now; at the start all is accelerated and nothing bypassed. What links_bypass_allow() allows stays
+ * so. -ENOMEM: as before. Any thread; in force within some milliseconds.
+ */
+int links_configure(struct links *links, const struct links_settings *settings);
+
 /*
  * Ends the thread, after it has let go of the neighbours of next hops that the FIB has no more.
  * Attachments are left to datapath_close(); neighbours of next hops still in use stay managed by the
@@ -97,6 +117,13 @@ struct links_interface {
  * malloc'ed, the caller frees. Any thread.
  */
 size_t links_interfaces(struct links *links, struct links_interface **list);
+
+/*
+ * Told by which name there is an interface now, NULL: it is gone; in the link thread, and of all that exist when it is
+ * set. It must not call links. NULL: nobody is told; nobody is being told any more when this returns. Any thread.
+ */
+typedef void (*links_name_watcher)(void *arg, uint32_t ifindex, const char *name);
+void links_watch_names(struct links *links, links_name_watcher watcher, void *arg);
 
 struct links_stats {
 	uint64_t events;	     /* netlink messages handled */

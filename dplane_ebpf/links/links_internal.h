@@ -154,6 +154,9 @@ struct links {
 	struct bypass_allowance *allowed;
 	size_t allowed_n;
 	bool all_allowed, allowed_changed;
+	struct links_settings settings;
+	links_name_watcher name_watcher;
+	void *name_watcher_arg;
 
 	pthread_mutex_t queue_lock; /* taken under the FIB's lock */
 	struct nexthop_event *queue;
@@ -243,6 +246,10 @@ void rule_read_again(struct links *links);
 /* Takes over what the watch found, what is allowed, and policy rules: interfaces that this concerns have changed. */
 void bypass_read(struct links *links);
 void bypass_apply(struct links *links, const struct bypass_view *view);
+/* Whether packets that come in there may take the fast path, as configured; else the reason. */
+bool settings_accelerate(struct links *links, const char *ifname, char *reason, size_t size);
+bool settings_bypass(struct links *links, const char *ifname);
+
 /* Before an interface is judged: what is allowed there, and whether packets out of it may take the fast path. */
 void bypass_update(struct links *links, struct interface *interface);
 /* Takes away families that would bypass something, and adds to the reason. */

@@ -81,6 +81,23 @@ static int run_show_dplane_ebpf_consistency(struct vty *vty, const struct reques
 				: not_running(vty, request->json);
 }
 
+static int run_show_dplane_ebpf_link_metric(struct vty *vty, const struct request *request)
+{
+	return module_running() ? show_link_metric(vty, request->json)
+				: not_running(vty, request->json);
+}
+
+static int run_show_dplane_ebpf_events(struct vty *vty, const struct request *request)
+{
+	return show_events(vty, request->arg, request->json);
+}
+
+static int run_clear_dplane_ebpf_counters(struct vty *vty, const struct request *request)
+{
+	return module_running() ? clear_counters(vty, request->json)
+				: not_running(vty, request->json);
+}
+
 static int run_clear_dplane_ebpf_consistency(struct vty *vty, const struct request *request)
 {
 	return module_running() ? clear_consistency(vty, request->json)

@@ -20,7 +20,17 @@ int show_interface(struct vty *vty, bool json);
 int show_counters(struct vty *vty, bool json);
 int show_consistency(struct vty *vty, bool json);
 int clear_consistency(struct vty *vty, bool json);
-int show_summary(struct vty *vty, bool json); /* this one always runs */
+int show_link_metric(struct vty *vty, bool json);
+int clear_counters(struct vty *vty, bool json);
+/* These always run. after: a number, or NULL */
+int show_summary(struct vty *vty, bool json);
+int show_events(struct vty *vty, const char *after, bool json);
+
+/* The same as JSON, also for YANG's operational state; the caller owns it. */
+json_object *show_summary_json(void);
+json_object *show_counters_json(void);
+json_object *show_link_metrics_json(void);
+json_object *show_interface_json(const struct links_interface *interface);
 
 /* The audit's line of the summary; or, if object is not NULL, its part of that. */
 void show_consistency_summary(struct vty *vty, json_object *object);

@@ -80,6 +80,7 @@ json_object *show_group_json(const struct fib_group_info *info, const struct sho
 	json_object_int_add(object, "slots", info->slots);
 	json_object_int_add(object, "generation", info->generation);
 	json_object_boolean_add(object, "backupInUse", info->protected);
+	json_object_boolean_add(object, "steered", info->steered);
 	for (size_t i = 0; i < info->n; i++) {
 		struct fib_nexthop_info nexthop;
 		json_object *member;
@@ -186,9 +187,10 @@ int show_group(struct vty *vty, const char *number, bool json)
 		if (json) {
 			json_object_array_add(list, show_group_json(&info, &names));
 		} else {
-			vty_out(vty, "Group %u: %u slot%s, %u route%s, generation %u\n", info.group,
-				info.slots, info.slots == 1 ? "" : "s", info.routes,
-				info.routes == 1 ? "" : "s", info.generation);
+			vty_out(vty, "Group %u: %u slot%s, %u route%s, generation %u%s\n",
+				info.group, info.slots, info.slots == 1 ? "" : "s", info.routes,
+				info.routes == 1 ? "" : "s", info.generation,
+				info.steered ? ", steered by link metrics" : "");
 			show_members(vty, &info, &names);
 		}
 		free(info.members);

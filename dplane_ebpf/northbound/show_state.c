@@ -3,6 +3,7 @@
 #include "dplane_ebpf/northbound/show.h"
 
 #include "dplane_ebpf/module.h"
+#include "dplane_ebpf/northbound/northbound.h"
 #include "dplane_ebpf/provider.h"
 
 static const struct {
@@ -74,7 +75,7 @@ static void bypass_text(struct vty *vty, const struct links_interface *interface
 	}
 }
 
-static json_object *interface_json(const struct links_interface *interface)
+json_object *show_interface_json(const struct links_interface *interface)
 {
 	json_object *object = json_object_new_object();
 	char buf[SHOW_TEXT_LEN];
@@ -113,7 +114,8 @@ int show_interface(struct vty *vty, bool json)
 		const struct links_interface *interface = &names.list[i];
 
 		if (json) {
-			json_object_object_add(object, interface->name, interface_json(interface));
+			json_object_object_add(object, interface->name,
+					       show_interface_json(interface));
 			continue;
 		}
 		vty_out(vty, "%-15s %-6s %-10s %-9s %6u %10u %5u%s%s", interface->name,
@@ -130,22 +132,38 @@ int show_interface(struct vty *vty, bool json)
 	return json ? vty_json(vty, object) : CMD_SUCCESS;
 }
 
-int show_counters(struct vty *vty, bool json)
+json_object *show_counters_json(void)
 {
-	json_object *object = json ? json_object_new_object() : NULL;
+	json_object *object = json_object_new_object();
 	uint64_t packets[FIB_CNT_MAX];
 
 	datapath_counters(module.datapath, packets);
-	if (!json)
-		vty_out(vty, "%-24s %16s  %s\n", "Reason", "Packets", "What it means");
-	for (int i = 0; i < FIB_CNT_MAX; i++) {
-		if (json)
-			json_object_int_add(object, reasons[i].name, packets[i]);
-		else
-			vty_out(vty, "%-24s %16" PRIu64 "  %s\n", reasons[i].name, packets[i],
-				reasons[i].help);
-	}
-	return json ? vty_json(vty, object) : CMD_SUCCESS;
+	for (int i = 0; i < FIB_CNT_MAX; i++)
+		json_object_int_add(object, reasons[i].name, packets[i]);
+	return object;
+}
+
+int show_counters(struct vty *vty, bool json)
+{
+	uint64_t packets[FIB_CNT_MAX];
+
+	if (json)
+		return vty_json(vty, show_counters_json());
+	datapath_counters(module.datapath, packets);
+	vty_out(vty, "%-24s %16s  %s\n", "Reason", "Packets", "What it means");
+	for (int i = 0; i < FIB_CNT_MAX; i++)
+		vty_out(vty, "%-24s %16" PRIu64 "  %s\n", reasons[i].name, packets[i],
+			reasons[i].help);
+	return CMD_SUCCESS;
+}
+
+int clear_counters(struct vty *vty, bool json)
+{
+	rpc_clear_counters();
+	if (json)
+		return vty_json(vty, json_object_new_object());
+	vty_out(vty, "The counters of packets start from zero\n");
+	return CMD_SUCCESS;
 }
 
 struct totals {
@@ -199,7 +217,7 @@ static json_object *pool_json(const struct fib_pool_stats *pool)
 	return object;
 }
 
-static int summary_json(struct vty *vty)
+json_object *show_summary_json(void)
 {
 	json_object *object = json_object_new_object();
 	json_object *list = json_object_new_object();
@@ -214,7 +232,7 @@ static int summary_json(struct vty *vty)
 	if (!module_running()) {
 		json_object_string_add(object, "reason", module.reason);
 		json_object_free(list);
-		return vty_json(vty, object);
+		return object;
 	}
 	fib_stats(module.fib, &stats);
 	links_stats(module.links, &links);
@@ -234,6 +252,7 @@ static int summary_json(struct vty *vty)
 	json_object_int_add(object, "nexthopsDown", stats.nexthops_down);
 	json_object_int_add(object, "failovers", stats.failovers);
 	json_object_int_add(object, "groupsOnBackup", stats.groups_protected);
+	json_object_int_add(object, "groupsSteered", stats.groups_steered);
 	json_object_object_add(object, "nodePool", pool_json(&stats.node));
 	json_object_int_add(object, "ipv4NodeBytes", stats.v4_node_bytes);
 	json_object_int_add(object, "ipv6NodeBytes", stats.v6_node_bytes);
@@ -248,11 +267,11 @@ static int summary_json(struct vty *vty)
 	json_object_int_add(object, "netlinkResyncs", links.resyncs);
 	json_object_int_add(object, "netlinkErrors", links.errors);
 	json_object_int_add(object, "neighboursRefused", links.neighbours_refused);
-	show_consistency_summary(vty, object);
+	show_consistency_summary(NULL, object);
 	for (int i = 0; i < PROVIDER_MAX; i++)
 		json_object_int_add(list, contexts[i].name, counters[i]);
 	json_object_object_add(object, "zebra", list);
-	return vty_json(vty, object);
+	return object;
 }
 
 static void pool_line(struct vty *vty, const char *name, const struct fib_pool_stats *pool)
@@ -271,7 +290,7 @@ int show_summary(struct vty *vty, bool json)
 	char hooks[SHOW_TEXT_LEN];
 
 	if (json)
-		return summary_json(vty);
+		return vty_json(vty, show_summary_json());
 	vty_out(vty, "dplane_ebpf %s for FRR %s: ", PACKAGE_VERSION, FRR_VERSION);
 	if (!module_running()) {
 		vty_out(vty, "not running: %s\n", module.reason);
@@ -294,8 +313,9 @@ int show_summary(struct vty *vty, bool json)
 		"Without room (kernel)", stats.v4_overflow, stats.v6_overflow,
 		stats.group_overflow);
 	vty_out(vty, "  %-22s %" PRIu64 "\n", "Local addresses", stats.locals);
-	vty_out(vty, "  %-22s %" PRIu64 ", %" PRIu64 " slots\n", "Groups", stats.groups,
-		stats.slots);
+	vty_out(vty,
+		"  %-22s %" PRIu64 ", %" PRIu64 " slots, %" PRIu64 " steered by link metrics\n",
+		"Groups", stats.groups, stats.slots, stats.groups_steered);
 	vty_out(vty, "  %-22s %" PRIu64 ", %" PRIu64 " down\n", "Next hops", stats.nexthops,
 		stats.nexthops_down);
 	vty_out(vty, "  %-22s %" PRIu64 " of groups, %" PRIu64 " now on backups\n", "Failovers",

@@ -44,5 +44,6 @@ TCase *group_case(void);
 TCase *reclaim_case(void);
 TCase *vrf_case(void);
 TCase *backup_case(void);
+TCase *steer_case(void);
 
 #endif /* TESTS_FIB_FIXTURE_H */

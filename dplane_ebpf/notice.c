@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Events: a ring of the last ones. */
-#include "dplane_ebpf/event.h"
+/* Notices: a ring of the last ones. */
+#include "dplane_ebpf/notice.h"
 
 #include <pthread.h>
 
 static struct {
 	pthread_mutex_t mutex;
-	struct event kept[EVENTS_KEPT];
+	struct notice kept[NOTICES_KEPT];
 	uint64_t last;
 	void (*listener)(void);
 } ring = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-void event_report(const struct event *event)
+void notice_report(const struct notice *notice)
 {
 	void (*listener)(void);
-	struct event *to;
+	struct notice *to;
 
 	pthread_mutex_lock(&ring.mutex);
-	to = &ring.kept[ring.last % EVENTS_KEPT];
-	*to = *event;
+	to = &ring.kept[ring.last % NOTICES_KEPT];
+	*to = *notice;
 	to->number = ++ring.last;
 	to->when = time(NULL);
 	listener = ring.listener;
@@ -27,20 +27,20 @@ void event_report(const struct event *event)
 		listener();
 }
 
-size_t event_read(uint64_t after, struct event *list, size_t max)
+size_t notice_read(uint64_t after, struct notice *list, size_t max)
 {
 	size_t n = 0;
 
 	pthread_mutex_lock(&ring.mutex);
-	if (ring.last > EVENTS_KEPT && after < ring.last - EVENTS_KEPT)
-		after = ring.last - EVENTS_KEPT;
+	if (ring.last > NOTICES_KEPT && after < ring.last - NOTICES_KEPT)
+		after = ring.last - NOTICES_KEPT;
 	while (n < max && after < ring.last)
-		list[n++] = ring.kept[after++ % EVENTS_KEPT];
+		list[n++] = ring.kept[after++ % NOTICES_KEPT];
 	pthread_mutex_unlock(&ring.mutex);
 	return n;
 }
 
-uint64_t event_last(void)
+uint64_t notice_last(void)
 {
 	uint64_t last;
 
@@ -50,7 +50,7 @@ uint64_t event_last(void)
 	return last;
 }
 
-void event_listen(void (*listener)(void))
+void notice_listen(void (*listener)(void))
 {
 	pthread_mutex_lock(&ring.mutex);
 	ring.listener = listener;
