@@ -124,6 +124,11 @@ static inline bool compat_ctx_returns(const struct zebra_dplane_ctx *ctx)
 #endif
 }
 
+/* libyang 4 renamed it. */
+#ifndef LYD_PRINT_KEEPEMPTYCONT
+#define LYD_PRINT_KEEPEMPTYCONT LYD_PRINT_EMPTY_CONT
+#endif
+
 /* FRR 10.7 asks of each module what else it is. */
 static inline struct yang_module *compat_yang_module_load(const char *name)
 {

@@ -221,15 +221,16 @@ void values_to_cli(const struct values_leaf *leaf, const char *yang, char *text)
 
 bool values_time(const char *text, int64_t *when)
 {
-	struct tm tm = {0}, again;
+	struct tm tm = {0}, asked;
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	time_t seconds;
 
 	if (!end || *end || strlen(text) != strlen("2026-01-01T00:00:00Z"))
 		return false;
+	asked = tm;
 	seconds = timegm(&tm);
-	/* the 31st of February is another day to timegm() */
-	if (!gmtime_r(&seconds, &again) || again.tm_mday != tm.tm_mday || again.tm_sec != tm.tm_sec)
+	/* it has made another day of the 31st of February */
+	if (asked.tm_mday != tm.tm_mday || asked.tm_sec != tm.tm_sec)
 		return false;
 	*when = seconds;
 	return true;
