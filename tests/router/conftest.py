@@ -5,6 +5,7 @@ DPLANE_EBPF_MODULE   the module under test; "none" runs FRR as it is, the refere
                      about what the program counted
 DPLANE_EBPF_VTYSH    the vtysh extension
 DPLANE_EBPF_WITNESS  witness, as built; without it the compiler is called
+DPLANE_EBPF_NETCONF  the NETCONF server's module
 """
 
 import os
