@@ -9,6 +9,7 @@
 #include "dplane_ebpf/northbound/northbound.h"
 #include "dplane_ebpf/northbound/show.h"
 #include "dplane_ebpf/provider.h"
+#include "dplane_ebpf/resize.h"
 #include "dplane_ebpf/takeover.h"
 #include "dplane_ebpf/zlog_sink.h"
 
@@ -27,57 +28,20 @@ static void release(bool keep)
 {
 	takeover_stop();
 	audit_stop();
-	paths_stop(module.paths);
-	module.paths = NULL;
-	frr_with_privs(&zserv_privs) {
-		if (module.links)
-			links_stop(module.links);
-		if (module.reclaimer)
-			datapath_reclaimer_stop(module.reclaimer);
-		if (module.fib)
-			fib_free(module.fib);
-		if (module.datapath)
-			datapath_close(module.datapath, keep);
-	}
-	module.links = NULL;
-	module.reclaimer = NULL;
-	module.fib = NULL;
-	module.datapath = NULL;
+	resize_stop();
+	engine_close(&module.engine, keep);
+	resize_end();
 }
 
 static bool open_all(char *error, size_t len)
 {
-	struct datapath_config config = {
-		.pin_dir = module.options.pin_dir[0] ? module.options.pin_dir : NULL,
-		.hold_ms = module.options.hold_seconds * 1000,
-		.geometry = module.options.small ? datapath_geometry_small : datapath_geometry_full,
-	};
-	struct fib_memory memory;
+	bool opened = false;
 
 	frr_with_privs(&zserv_privs) {
-		module.datapath = datapath_open(&config, error, len);
+		opened = engine_open(&module.engine, &module.options, module.options.small, NULL,
+				     error, len);
 	}
-	if (!module.datapath)
-		return false;
-	datapath_memory(module.datapath, &memory);
-	module.fib = fib_new(&memory, datapath_geometry(module.datapath));
-	if (module.fib)
-		module.reclaimer = datapath_reclaimer_start(module.datapath, module.fib);
-	if (!module.reclaimer) {
-		snprintf(error, len, "out of memory for the tables; size=small needs less");
-		return false;
-	}
-	/* its thread inherits the privileges, to attach programs later */
-	frr_with_privs(&zserv_privs) {
-		module.links =
-			links_start(module.fib, module.datapath, module.options.bypass, error, len);
-	}
-	if (!module.links)
-		return false;
-	module.paths = paths_start(module.fib, module.links);
-	if (!module.paths)
-		snprintf(error, len, "out of memory for link metrics, or no thread for them");
-	return module.paths != NULL;
+	return opened && engine_start(&module.engine, &module.options, error, len);
 }
 
 /* An earlier zebra's tables are replaced, if they are still there. Any thread. */
@@ -86,9 +50,26 @@ static void take_over(void)
 	links_take_over(module.links);
 }
 
+static void start_audit(void)
+{
+	if (!audit_start(main_loop, module.fib))
+		dpe_log(LOG_WARNING, "no thread for the audit: consistency is not checked");
+}
+
+static void compare_now(void)
+{
+	start_audit();
+	audit_run();
+}
+
 /* After the fork of -d: maps and threads would not survive it. */
 static struct fib *start(void)
 {
+	static const struct resize_callbacks resizing = {
+		.started = northbound_apply,
+		.before = audit_stop,
+		.after = compare_now,
+	};
 	char error[sizeof(module.reason)] = "";
 
 	if (module.reason[0])
@@ -100,8 +81,8 @@ static struct fib *start(void)
 	}
 	if (datapath_has_predecessor(module.datapath))
 		takeover_start(main_loop, provider_handled, take_over);
-	if (!audit_start(main_loop, module.fib))
-		dpe_log(LOG_WARNING, "no thread for the audit: consistency is not checked");
+	start_audit();
+	resize_start(main_loop, &module.engine, &module.options, &resizing);
 	northbound_apply();
 	dpe_log(LOG_INFO, "running, pins in %s",
 		module.options.pin_dir[0] ? module.options.pin_dir : "no directory");
@@ -117,19 +98,30 @@ static void stop(bool keep)
 	zlog_sink_stop();
 }
 
+static int configure(const struct engine *engine, const struct module_settings *settings)
+{
+	int64_t hold =
+		settings->hold_seconds < 0 ? module.options.hold_seconds : settings->hold_seconds;
+	int err;
+
+	datapath_hold(engine->datapath, (unsigned int)hold * 1000);
+	err = links_configure(engine->links, &settings->links);
+	if (!err)
+		err = paths_configure(engine->paths, settings->overrides, settings->n_overrides);
+	return err;
+}
+
 int module_configure(const struct module_settings *settings)
 {
-	int64_t hold = settings->hold_seconds;
+	const struct engine *next = resize_next();
 	int err;
 
 	if (!module_running())
 		return 0;
-	if (hold < 0)
-		hold = module.options.hold_seconds;
-	datapath_hold(module.datapath, (unsigned int)hold * 1000);
-	err = links_configure(module.links, &settings->links);
-	if (!err)
-		err = paths_configure(module.paths, settings->overrides, settings->n_overrides);
+	err = configure(&module.engine, settings);
+	if (next && !err)
+		err = configure(next, settings);
+	resize_want(settings->small < 0 ? module.options.small : settings->small);
 	return err;
 }
 
@@ -165,7 +157,7 @@ void dplane_ebpf_start(compat_loop *loop, const char *args)
 	show_init();
 	if (!northbound_start(loop, error, sizeof(error)))
 		dpe_log(LOG_ERR, "nothing can be configured: %s", error);
-	if (!module.reason[0] && provider_register(&callbacks) != 0)
+	if (!module.reason[0] && provider_register(loop, &callbacks) != 0)
 		stay_out("zebra refused the provider");
 }
 

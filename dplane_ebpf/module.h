@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the module is made of while it runs, for provider and northbound. Changed by zebra's main
- * thread only: at start, before zebra's dplane thread runs, and at the end, after that.
+ * What the module is made of while it runs, for provider and northbound. Changed and used by zebra's main
+ * thread only.
  */
 #ifndef DPLANE_EBPF_MODULE_H
 #define DPLANE_EBPF_MODULE_H
 
-#include "dplane_ebpf/datapath/datapath.h"
-#include "dplane_ebpf/fib/fib.h"
-#include "dplane_ebpf/links/links.h"
+#include "dplane_ebpf/engine.h"
 #include "dplane_ebpf/options.h"
-#include "dplane_ebpf/paths/paths.h"
 
 struct module {
 	struct options options;
-	struct datapath *datapath; /* these are all there, or none is */
-	struct fib *fib;
-	struct links *links;
-	struct datapath_reclaimer *reclaimer;
-	struct paths *paths;
+	/* what forwards: the same under two names */
+	union {
+		struct engine engine;
+		struct engine;
+	};
 	char reason[256]; /* why it does not run, while it does not */
 };
 
@@ -31,6 +28,7 @@ static inline bool module_running(void)
 
 /* What is configured, as a whole. */
 struct module_settings {
+	int small;	      /* the tables' size: 0: full, 1: small, -1: as the option says */
 	int64_t hold_seconds; /* 0: for ever; -1: as the option says */
 	struct links_settings links;
 	const struct paths_override *overrides;

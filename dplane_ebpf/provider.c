@@ -6,25 +6,36 @@
 #include <stdatomic.h>
 
 #include "dplane_ebpf/audit/marks.h"
-#include "dplane_ebpf/groups.h"
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/members.h"
 #include "dplane_ebpf/repair.h"
-#include "dplane_ebpf/srcdest.h"
 #include "dplane_ebpf/takeover.h"
+#include "dplane_ebpf/target.h"
+
+/* What the main thread asks of the dplane thread. */
+enum exchange { NOTHING, JOIN, LEAVE };
 
 static struct {
 	struct provider_callbacks callbacks;
-	struct fib *fib;
-	struct groups *groups;
-	struct srcdest *srcdest;
+	compat_loop *loop;
+	struct target *targets
+		[2]; /* all that zebra says goes to each; while there are two the first forwards */
+	size_t n;
+	struct target *target; /* that is at work; one of them */
 	bool told;
 	_Atomic uint64_t counters[PROVIDER_MAX], handled;
+	/* handed over with `asked`, and back with `event` */
+	_Atomic enum exchange asked;
+	struct target *joins, *left;
+	void (*done)(void);
+	compat_event *event;
 } provider;
 
+/* Each context once, however many targets there are. */
 static void count(enum provider_counter counter)
 {
-	atomic_fetch_add_explicit(&provider.counters[counter], 1, memory_order_relaxed);
+	if (provider.target == provider.targets[0])
+		atomic_fetch_add_explicit(&provider.counters[counter], 1, memory_order_relaxed);
 }
 
 void provider_counters(uint64_t counters[PROVIDER_MAX])
@@ -65,7 +76,7 @@ static bool table_of(const struct zebra_dplane_ctx *ctx, uint16_t *table)
 	*table = 0;
 	if (dplane_ctx_get_vrf(ctx) != VRF_DEFAULT) {
 		if (vrf_is_backend_netns() || dplane_ctx_get_table(ctx) == RT_TABLE_MAIN ||
-		    fib_table_open(provider.fib, dplane_ctx_get_table(ctx), table)) {
+		    fib_table_open(provider.target->fib, dplane_ctx_get_table(ctx), table)) {
 			count(PROVIDER_IGNORED_VRF);
 			return false;
 		}
@@ -100,21 +111,21 @@ static uint32_t route_group(const struct zebra_dplane_ctx *ctx, uint16_t table, 
 	uint32_t id = dplane_ctx_get_nhe_id(ctx), group;
 
 	*owned = false;
-	if (srcdest_has(provider.srcdest, table, dplane_ctx_get_dest(ctx)))
+	if (srcdest_has(provider.target->srcdest, table, dplane_ctx_get_dest(ctx)))
 		return FIB_GROUP_UNSUPPORTED;
 	if (compat_route_is_local(ctx))
 		return FIB_GROUP_LOCAL;
 	/* those that a restarted zebra found in the kernel, too, are told of by its routes alone */
-	if (!groups_known(provider.groups, id))
+	if (!groups_known(provider.target->groups, id))
 		count(PROVIDER_GROUP_UNKNOWN);
-	if (groups_find(provider.groups, id, dplane_ctx_get_ng(ctx), mtu, &group)) {
-		check(groups_protect(provider.groups, id, dplane_ctx_get_ng(ctx),
+	if (groups_find(provider.target->groups, id, dplane_ctx_get_ng(ctx), mtu, &group)) {
+		check(groups_protect(provider.target->groups, id, dplane_ctx_get_ng(ctx),
 				     dplane_ctx_get_backup_ng(ctx)),
 		      "a route's backup next hops");
 		return group;
 	}
-	return groups_make(provider.groups, dplane_ctx_get_ng(ctx), dplane_ctx_get_backup_ng(ctx),
-			   mtu, owned);
+	return groups_make(provider.target->groups, dplane_ctx_get_ng(ctx),
+			   dplane_ctx_get_backup_ng(ctx), mtu, owned);
 }
 
 static bool is_update_to_others(const struct zebra_dplane_ctx *ctx)
@@ -135,15 +146,17 @@ static void route_set(const struct zebra_dplane_ctx *ctx)
 	count(PROVIDER_ROUTE_SET);
 	if (src) {
 		count(PROVIDER_SOURCE_SPECIFIC);
-		check(srcdest_add(provider.srcdest, prefix.table, dplane_ctx_get_dest(ctx), src),
+		check(srcdest_add(provider.target->srcdest, prefix.table, dplane_ctx_get_dest(ctx),
+				  src),
 		      "a route");
-		check(fib_route_set(provider.fib, &prefix, FIB_GROUP_UNSUPPORTED), "a route");
+		check(fib_route_set(provider.target->fib, &prefix, FIB_GROUP_UNSUPPORTED),
+		      "a route");
 		return;
 	}
 	group = route_group(ctx, prefix.table, &owned);
-	check(fib_route_set(provider.fib, &prefix, group), "a route");
+	check(fib_route_set(provider.target->fib, &prefix, group), "a route");
 	if (owned)
-		fib_group_drop(provider.fib, group);
+		fib_group_drop(provider.target->fib, group);
 	if (takeover_pending() && is_update_to_others(ctx))
 		takeover_now();
 }
@@ -163,31 +176,31 @@ static void route_del(const struct zebra_dplane_ctx *ctx)
 		 * An ordinary route may stand beside this one: the prefix stays with the kernel, which knows, until the
 		 * ordinary route is set or deleted.
 		 */
-		srcdest_del(provider.srcdest, prefix.table, dplane_ctx_get_dest(ctx), src);
+		srcdest_del(provider.target->srcdest, prefix.table, dplane_ctx_get_dest(ctx), src);
 		return;
 	}
-	if (srcdest_has(provider.srcdest, prefix.table, dplane_ctx_get_dest(ctx)))
+	if (srcdest_has(provider.target->srcdest, prefix.table, dplane_ctx_get_dest(ctx)))
 		return;
-	err = fib_route_del(provider.fib, &prefix);
+	err = fib_route_del(provider.target->fib, &prefix);
 	check(err == -ENOENT ? 0 : err, "a route's removal");
 }
 
 static void group_set(const struct zebra_dplane_ctx *ctx)
 {
 	count(PROVIDER_GROUP_SET);
-	check(groups_set(provider.groups, dplane_ctx_get_nhe_id(ctx), dplane_ctx_get_nhe_ng(ctx)),
+	check(groups_set(provider.target->groups, dplane_ctx_get_nhe_id(ctx),
+			 dplane_ctx_get_nhe_ng(ctx)),
 	      "a next-hop group");
 }
 
 static void group_del(const struct zebra_dplane_ctx *ctx)
 {
 	count(PROVIDER_GROUP_DEL);
-	groups_del(provider.groups, dplane_ctx_get_nhe_id(ctx));
+	groups_del(provider.target->groups, dplane_ctx_get_nhe_id(ctx));
 }
 
-static void handle(const struct zebra_dplane_ctx *ctx)
+static void handle_one(const struct zebra_dplane_ctx *ctx)
 {
-	atomic_fetch_add_explicit(&provider.handled, 1, memory_order_relaxed);
 	switch (dplane_ctx_get_op(ctx)) {
 	case DPLANE_OP_ROUTE_INSTALL:
 	case DPLANE_OP_ROUTE_UPDATE:
@@ -211,13 +224,83 @@ static void handle(const struct zebra_dplane_ctx *ctx)
 	}
 }
 
-static void repair_waiting(void)
+static void handle(const struct zebra_dplane_ctx *ctx)
+{
+	atomic_fetch_add_explicit(&provider.handled, 1, memory_order_relaxed);
+	for (size_t i = 0; i < provider.n; i++) {
+		provider.target = provider.targets[i];
+		handle_one(ctx);
+	}
+}
+
+static void repair(void)
 {
 	int err;
-	size_t n = repair_all(provider.fib, provider.groups, &err);
+	size_t n;
+
+	provider.target = provider.targets[0];
+	n = repair_all(provider.targets, provider.n, &err);
 
 	atomic_fetch_add_explicit(&provider.counters[PROVIDER_REPAIRED], n, memory_order_relaxed);
 	check(err, "a repair");
+}
+
+/* ---- two targets ---- */
+
+static void exchanged(compat_event *event)
+{
+	target_free(provider.left);
+	provider.left = NULL;
+	provider.done();
+}
+
+static void exchange(void)
+{
+	switch (atomic_exchange(&provider.asked, NOTHING)) {
+	case JOIN:
+		provider.targets[provider.n++] = provider.joins;
+		provider.joins = NULL;
+		break;
+	case LEAVE:
+		provider.left = provider.targets[0];
+		provider.targets[0] = provider.targets[--provider.n];
+		provider.targets[provider.n] = NULL;
+		break;
+	case NOTHING:
+		return;
+	}
+	compat_add_event(provider.loop, exchanged, &provider.event);
+}
+
+static void ask(enum exchange what, void (*done)(void))
+{
+	provider.done = done;
+	atomic_store(&provider.asked, what);
+	dplane_provider_work_ready();
+}
+
+bool provider_join(struct fib *fib, void (*done)(void))
+{
+	struct target *target = target_new(fib);
+
+	if (!target)
+		return false;
+	provider.joins = target;
+	ask(JOIN, done);
+	return true;
+}
+
+void provider_leave(void (*done)(void))
+{
+	ask(LEAVE, done);
+}
+
+/* ---- zebra's ---- */
+
+static void batch(void (*begin_or_end)(struct fib *fib))
+{
+	for (size_t i = 0; i < provider.n; i++)
+		begin_or_end(provider.targets[i]->fib);
 }
 
 static int process(struct zebra_dplane_provider *prov)
@@ -225,24 +308,22 @@ static int process(struct zebra_dplane_provider *prov)
 	int limit = dplane_provider_get_work_limit(prov);
 	int done;
 
-	repair_waiting();
+	exchange();
+	repair();
 	/* all that zebra has now is published at once: a table that comes whole is made several times faster */
-	if (provider.fib)
-		fib_batch_begin(provider.fib);
+	batch(fib_batch_begin);
 	for (done = 0; done < limit; done++) {
 		struct zebra_dplane_ctx *ctx = dplane_provider_dequeue_in_ctx(prov);
 
 		if (!ctx)
 			break;
-		if (provider.fib)
-			handle(ctx);
+		handle(ctx);
 		if (compat_ctx_returns(ctx))
 			dplane_provider_enqueue_out_ctx(prov, ctx);
 		else
 			dplane_ctx_fini(&ctx);
 	}
-	if (provider.fib)
-		fib_batch_end(provider.fib);
+	batch(fib_batch_end);
 	if (done == limit)
 		dplane_provider_work_ready();
 	return 0;
@@ -250,29 +331,31 @@ static int process(struct zebra_dplane_provider *prov)
 
 static void release(void)
 {
-	provider.fib = NULL;
-	repair_waiting();
-	groups_free(provider.groups);
-	srcdest_free(provider.srcdest);
-	provider.groups = NULL;
-	provider.srcdest = NULL;
+	compat_cancel_event(&provider.event);
+	for (size_t i = 0; i < provider.n; i++)
+		target_free(provider.targets[i]);
+	provider.n = 0;
+	provider.targets[0] = provider.targets[1] = NULL;
+	target_free(provider.joins);
+	target_free(provider.left);
+	provider.joins = provider.left = NULL;
+	repair();
 }
 
 static int start(struct zebra_dplane_provider *prov)
 {
 	struct fib *fib = provider.callbacks.start();
+	struct target *target;
 
 	if (!fib)
 		return 0;
-	provider.groups = groups_new(fib);
-	provider.srcdest = srcdest_new();
-	if (!provider.groups || !provider.srcdest) {
+	target = target_new(fib);
+	if (!target) {
 		dpe_log(LOG_ERR, "out of memory: zebra goes on with the kernel alone");
-		release();
 		provider.callbacks.stop(false);
 		return 0;
 	}
-	provider.fib = fib;
+	provider.targets[provider.n++] = target;
 	return 0;
 }
 
@@ -286,8 +369,9 @@ static int finish(struct zebra_dplane_provider *prov, bool early)
 	return 0;
 }
 
-int provider_register(const struct provider_callbacks *callbacks)
+int provider_register(compat_loop *loop, const struct provider_callbacks *callbacks)
 {
+	provider.loop = loop;
 	provider.callbacks = *callbacks;
 	dplane_enable_sys_route_notifs();
 	return dplane_provider_register("dplane_ebpf", DPLANE_PRIO_POSTPROCESS,

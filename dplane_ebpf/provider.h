@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dplane_ebpf/compat.h"
 #include "dplane_ebpf/fib/fib.h"
 
 /* What became of each context: X(enumerator, name in JSON, what it means) */
@@ -43,7 +44,15 @@ struct provider_callbacks {
 };
 
 /* Registers with zebra. 0 or what zebra says. */
-int provider_register(const struct provider_callbacks *callbacks);
+int provider_register(compat_loop *loop, const struct provider_callbacks *callbacks);
+
+/*
+ * Main thread, one at a time. Another FIB beside the one that start() returned: done() is called in the main thread when all
+ * contexts from then on are for both. False: out of memory.
+ */
+bool provider_join(struct fib *fib, void (*done)(void));
+/* The older of the two is given up: done() is called when nothing comes to it any more. */
+void provider_leave(void (*done)(void));
 
 /* Any thread. */
 void provider_counters(uint64_t counters[PROVIDER_MAX]);

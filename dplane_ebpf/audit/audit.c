@@ -219,6 +219,7 @@ static void notify(void)
 static void repair_some(int64_t deadline)
 {
 	const struct snapshot *known = &audit.result->differences;
+	struct fib_prefix prefix;
 	struct repair repair;
 
 	for (; audit.next < known->n; audit.next++) {
@@ -226,8 +227,9 @@ static void repair_some(int64_t deadline)
 
 		if (rib_now() >= deadline)
 			return;
+		record_prefix(record, &prefix);
 		if ((compare(known->ways, record) & AUDIT_OURS) &&
-		    rib_repair(record, audit.fib, &repair) && repair_ask(&repair))
+		    rib_repair(&prefix, audit.fib, &repair) && repair_ask(&repair))
 			audit.repaired++;
 	}
 }

@@ -179,37 +179,45 @@ static void to_fib(const struct prefix *p, uint16_t table, struct fib_prefix *pr
 	memcpy(prefix->addr, &p->u.prefix, p->family == AF_INET ? 4 : 16);
 }
 
-static void from_fib(const struct fib_prefix *prefix, struct prefix *p)
-{
-	memset(p, 0, sizeof(*p));
-	p->family = prefix->family;
-	p->prefixlen = prefix->len;
-	memcpy(&p->u.prefix, prefix->addr, p->family == AF_INET ? 4 : 16);
-}
-
 /* ---- all of them ---- */
 
-static bool walk_table(struct rib_cursor *cursor, struct route_table *rib, uint16_t table,
-		       struct snapshot *snapshot, int64_t deadline)
+/* Who walks, and what for. */
+struct walk {
+	void (*visit)(const struct walk *walk, struct rib_cursor *cursor, struct route_node *rn,
+		      const struct fib_prefix *prefix);
+	struct snapshot *snapshot;
+	struct fib *fib;
+	rib_changing_cb changing;
+};
+
+static void visit_audit(const struct walk *walk, struct rib_cursor *cursor, struct route_node *rn,
+			const struct fib_prefix *prefix)
+{
+	struct view view = look(walk->snapshot->ways, rn);
+	struct record *record;
+
+	if (!view.way || snapshot_ignores(prefix))
+		return;
+	record = snapshot_add(walk->snapshot, prefix);
+	if (record) {
+		record->rib = view.way;
+		record->flags |= view.flags;
+	}
+	cursor->seen[cursor->afi]++;
+}
+
+static bool walk_table(const struct walk *walk, struct rib_cursor *cursor, struct route_table *rib,
+		       uint16_t table, int64_t deadline)
 {
 	struct route_node *rn =
 		cursor->begun ? route_table_get_next(rib, &cursor->last) : route_top(rib);
 	unsigned int nodes = 0;
 
 	for (; rn; rn = route_next(rn)) {
-		struct view view = look(snapshot->ways, rn);
 		struct fib_prefix prefix;
-		struct record *record;
 
 		to_fib(&rn->p, table, &prefix);
-		if (view.way && !snapshot_ignores(&prefix)) {
-			record = snapshot_add(snapshot, &prefix);
-			if (record) {
-				record->rib = view.way;
-				record->flags |= view.flags;
-			}
-			cursor->seen[cursor->afi]++;
-		}
+		walk->visit(walk, cursor, rn, &prefix);
 		cursor->nodes++;
 		if (++nodes % NODES_A_CLOCK || rib_now() < deadline)
 			continue;
@@ -221,8 +229,7 @@ static bool walk_table(struct rib_cursor *cursor, struct route_table *rib, uint1
 	return false;
 }
 
-bool rib_walk(struct rib_cursor *cursor, struct snapshot *snapshot, struct fib *fib,
-	      int64_t deadline)
+static bool walk_all(const struct walk *walk, struct rib_cursor *cursor, int64_t deadline)
 {
 	do {
 		for (; cursor->afi < (int)array_size(afis); cursor->afi++) {
@@ -230,14 +237,22 @@ bool rib_walk(struct rib_cursor *cursor, struct snapshot *snapshot, struct fib *
 				zebra_vrf_table(afis[cursor->afi], SAFI_UNICAST, cursor->vrf);
 			uint16_t table;
 
-			if (rib && table_of(cursor->vrf, fib, &table) &&
-			    walk_table(cursor, rib, table, snapshot, deadline))
+			if (rib && table_of(cursor->vrf, walk->fib, &table) &&
+			    walk_table(walk, cursor, rib, table, deadline))
 				return true;
 			cursor->begun = false;
 		}
 		cursor->afi = 0;
 	} while (next_vrf(&cursor->vrf));
 	return false;
+}
+
+bool rib_walk(struct rib_cursor *cursor, struct snapshot *snapshot, struct fib *fib,
+	      int64_t deadline)
+{
+	const struct walk walk = {.visit = visit_audit, .snapshot = snapshot, .fib = fib};
+
+	return walk_all(&walk, cursor, deadline);
 }
 
 uint64_t rib_nodes(struct fib *fib)
@@ -263,7 +278,7 @@ static struct route_node *find(const struct fib_prefix *prefix, vrf_id_t vrf)
 	struct route_table *rib = zebra_vrf_table(afi, SAFI_UNICAST, vrf);
 	struct prefix p;
 
-	from_fib(prefix, &p);
+	fib_to_prefix(prefix, &p);
 	return rib ? srcdest_rnode_lookup(rib, &p, NULL) : NULL;
 }
 
@@ -296,29 +311,89 @@ bool rib_look(struct snapshot *snapshot, size_t *next, struct fib *fib, int64_t 
 	return false;
 }
 
-bool rib_repair(const struct record *record, struct fib *fib, struct repair *repair)
-{
-	struct route_node *rn;
-	struct route_entry *re;
-	bool moving = false;
+/* ---- for repair.c ---- */
 
-	memset(repair, 0, sizeof(*repair));
-	record_prefix(record, &repair->prefix);
-	rn = find(&repair->prefix, vrf_of(repair->prefix.table, fib));
+static void read_route(const struct route_entry *re, struct repair *repair)
+{
+	const struct nhg_hash_entry *backups =
+		re->nhe->backup_info ? re->nhe->backup_info->nhe : NULL;
+
+	repair->present = true;
+	repair->local = compat_entry_is_local(re);
+	repair->mtu = members_mtu(re->mtu, re->nexthop_mtu);
+	repair->nhe_id = nhe_of(re)->id;
+	nexthop_group_copy(&repair->ng, &nhe_of(re)->nhg);
+	if (backups)
+		nexthop_group_copy(&repair->backups, &backups->nhg);
+}
+
+bool rib_repair(const struct fib_prefix *prefix, struct fib *fib, struct repair *repair)
+{
+	struct route_node *rn = find(prefix, vrf_of(prefix->table, fib));
+	bool moving;
+
+	*repair = (struct repair){.fib = fib, .prefix = *prefix, .again = true};
 	if (!rn)
 		return true;
-	re = selected(rn);
 	moving = changing(rn);
 	repair->source_specific = has_source(rn, &moving);
-	if (!moving && installed(re)) {
-		repair->present = true;
-		repair->local = compat_entry_is_local(re);
-		repair->mtu = members_mtu(re->mtu, re->nexthop_mtu);
-		repair->nhe_id = nhe_of(re)->id;
-		nexthop_group_copy(&repair->ng, &nhe_of(re)->nhg);
-		if (re->nhe->backup_info && re->nhe->backup_info->nhe)
-			nexthop_group_copy(&repair->backups, &re->nhe->backup_info->nhe->nhg);
-	}
+	if (!moving && installed(selected(rn)))
+		read_route(selected(rn), repair);
 	route_unlock_node(rn);
 	return !moving;
+}
+
+/* Each of the destination's source-specific routes. */
+static void fill_sources(struct route_node *rn, const struct repair *dest)
+{
+	for (rn = srcdest_route_next(route_lock_node(rn)); rn && rnode_is_srcnode(rn);
+	     rn = srcdest_route_next(rn)) {
+		struct repair repair = *dest;
+
+		if (!installed(selected(rn)))
+			continue;
+		repair.source_specific = true;
+		prefix_copy(&repair.src, &rn->p);
+		repair_ask(&repair);
+	}
+	if (rn)
+		route_unlock_node(rn);
+}
+
+static void visit_fill(const struct walk *walk, struct rib_cursor *cursor, struct route_node *rn,
+		       const struct fib_prefix *prefix)
+{
+	struct repair repair = {.fib = walk->fib, .prefix = *prefix};
+	bool moving = changing(rn), source = has_source(rn, &moving);
+
+	if (moving) {
+		walk->changing(prefix);
+		return;
+	}
+	if (source)
+		fill_sources(rn, &repair);
+	if (source || !installed(selected(rn)))
+		return;
+	read_route(selected(rn), &repair);
+	repair_ask(&repair);
+	cursor->seen[cursor->afi]++;
+}
+
+bool rib_fill(struct rib_cursor *cursor, struct fib *fib, rib_changing_cb told, int64_t deadline)
+{
+	const struct walk walk = {.visit = visit_fill, .fib = fib, .changing = told};
+
+	return walk_all(&walk, cursor, deadline);
+}
+
+void rib_fill_one(const struct fib_prefix *prefix, struct fib *fib, rib_changing_cb told)
+{
+	const struct walk walk = {.visit = visit_fill, .fib = fib, .changing = told};
+	struct route_node *rn = find(prefix, vrf_of(prefix->table, fib));
+	struct rib_cursor cursor = {0};
+
+	if (!rn)
+		return;
+	visit_fill(&walk, &cursor, rn, prefix);
+	route_unlock_node(rn);
 }

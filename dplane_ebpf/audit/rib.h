@@ -30,7 +30,17 @@ bool rib_walk(struct rib_cursor *cursor, struct snapshot *snapshot, struct fib *
 bool rib_look(struct snapshot *snapshot, size_t *next, struct fib *fib, int64_t deadline);
 
 /* What a repair needs to know of a prefix. False: zebra is changing it. The caller hands it to repair_ask(). */
-bool rib_repair(const struct record *record, struct fib *fib, struct repair *repair);
+bool rib_repair(const struct fib_prefix *prefix, struct fib *fib, struct repair *repair);
+
+/*
+ * For a FIB that is filled anew. Asks for each route that zebra has (repair_ask()) until the deadline; true while there are
+ * more. changing() is told of prefixes that zebra is changing now, which are left out.
+ */
+typedef void (*rib_changing_cb)(const struct fib_prefix *prefix);
+bool rib_fill(struct rib_cursor *cursor, struct fib *fib, rib_changing_cb changing,
+	      int64_t deadline);
+/* The same for one prefix, if there still is such a route. */
+void rib_fill_one(const struct fib_prefix *prefix, struct fib *fib, rib_changing_cb changing);
 
 /* µs on a clock that only goes forward. */
 int64_t rib_now(void);

@@ -238,11 +238,19 @@ int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_h
 
 int attach_take_over(struct datapath *datapath, struct attachment *a)
 {
-	if (!a->deferred)
+	const struct datapath *own = datapath->predecessor->own;
+	const struct attachment *before = own ? attachment_find(own, a->ifindex) : NULL;
+
+	/* one of this process may have attached itself again after we did */
+	if (!a->deferred && !own)
 		return 0;
 	a->deferred = false;
-	if (a->hook == DATAPATH_HOOK_CLSACT)
-		return clsact_attach(datapath, a->ifindex, &a->qdisc_is_ours);
+	if (a->hook == DATAPATH_HOOK_CLSACT) {
+		int err = clsact_attach(datapath, a->ifindex, &a->qdisc_is_ours);
+
+		a->qdisc_is_ours |= before && before->qdisc_is_ours;
+		return err;
+	}
 	return bpf_link_update(a->link_fd, datapath_program_fd(datapath), NULL) ? -errno : 0;
 }
 
@@ -282,6 +290,23 @@ int datapath_detach(struct datapath *datapath, uint32_t ifindex)
 		free(a);
 	}
 	return is_nothing(err) ? 0 : err;
+}
+
+void attach_leave(struct datapath *datapath)
+{
+	while (datapath->attachments) {
+		struct attachment *a = datapath->attachments;
+
+		/* where it is not to be replaced the other one has nothing of this */
+		if (datapath->predecessor && !a->deferred) {
+			datapath_detach(datapath, a->ifindex);
+			continue;
+		}
+		datapath->attachments = a->next;
+		if (a->link_fd >= 0)
+			close(a->link_fd);
+		free(a);
+	}
 }
 
 void attach_close(struct datapath *datapath, bool keep)

@@ -26,6 +26,11 @@ struct datapath_config {
 	struct fib_geometry geometry; /* cpus is filled in by datapath_open() */
 	unsigned int hold_ms; /* how long the tables count after datapath_alive(); 0: for ever */
 	bool clsact_only;     /* as on a kernel without tcx (tests) */
+	/*
+	 * Another one of this process with the same pin_dir, NULL: none. It is left alone and goes on forwarding until
+	 * datapath_take_over(), and must live until then.
+	 */
+	const struct datapath *replaces;
 };
 
 /* Sizes for a full Internet table, and for a router in a laboratory. */
@@ -46,6 +51,12 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
  * Otherwise detach everywhere and remove the pins.
  */
 void datapath_close(struct datapath *datapath, bool keep);
+
+/*
+ * Of two of this process the one that is not needed (any more): the other has taken over, or is not to be replaced after all.
+ * What the other uses stays attached and pinned. Any thread, when nobody else uses this one; needs the capabilities.
+ */
+void datapath_leave(struct datapath *datapath);
 
 /* The mapped arrays, for fib_new(). Valid until datapath_close(). */
 void datapath_memory(const struct datapath *datapath, struct fib_memory *memory);
@@ -114,6 +125,8 @@ void datapath_predecessor_check(struct datapath *datapath, datapath_nexthop_cb i
  * that fails are detached, which is counted in the return value.
  */
 unsigned int datapath_take_over(struct datapath *datapath);
+/* Whether what is to be replaced is another one of this process, which others keep true meanwhile. */
+bool datapath_replaces_own(const struct datapath *datapath);
 
 /* Hosts of connected networks. -E2BIG: no room, such packets stay with the kernel. */
 int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key);
@@ -123,6 +136,12 @@ int datapath_neighbour_del(struct datapath *datapath, const struct fib_neigh_key
 void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
 void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
 			       struct fib_nexthop_counters *sum);
+
+/*
+ * The packets that `before` has counted, and goes on to count until it is replaced, count for the one that replaces it. Next
+ * hops begin at zero. Main thread.
+ */
+void datapath_counters_continue(struct datapath *datapath, const struct datapath *before);
 
 /* From now on both begin at zero; the program counts on. Not beside the two above: main thread, as they are. */
 void datapath_counters_clear(struct datapath *datapath);

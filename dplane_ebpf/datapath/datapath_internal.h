@@ -26,6 +26,8 @@ struct attachment {
 /* What an earlier process pinned, and the kernel still runs. */
 struct predecessor {
 	uint32_t program; /* the kernel's id */
+	/* it is another datapath of this process: nothing of what follows is there, as it is kept true by others */
+	const struct datapath *own;
 	struct fib_geometry geometry;
 	struct fib_header *header;
 	struct fib_nexthop *nexthop;
@@ -62,9 +64,10 @@ struct datapath {
 
 /*
  * Make the directory if need be, see that it can be pinned in, and lock it against another
- * live process. False and a line in error otherwise.
+ * live process; replaces, if not NULL, has the lock already. False and a line in error otherwise.
  */
-bool pins_open(struct datapath *datapath, char *error, size_t error_len);
+bool pins_open(struct datapath *datapath, const struct datapath *replaces, char *error,
+	       size_t error_len);
 /* Pin maps and program, in place of what an earlier process left. */
 bool pins_make(struct datapath *datapath, char *error, size_t error_len);
 void pins_remove(struct datapath *datapath);
@@ -75,14 +78,18 @@ bool pins_link_path(const struct datapath *datapath, uint32_t ifindex, char path
 /* ---- attach.c ---- */
 
 void attach_close(struct datapath *datapath, bool keep);
+/* See datapath_leave(). */
+void attach_leave(struct datapath *datapath);
 
-/* Ours in place of the predecessor's where that was put off. Negative errno. */
+/* Ours in place of the predecessor's where that was put off, or where the predecessor may have come in between. Negative errno. */
 int attach_take_over(struct datapath *datapath, struct attachment *attachment);
 
 /* ---- predecessor.c ---- */
 
 /* Looks for what an earlier process pinned; nothing usable is no error. Before pins_make(). */
 void predecessor_open(struct datapath *datapath);
+/* The predecessor is another one of this process. False: out of memory. */
+bool predecessor_own(struct datapath *datapath, const struct datapath *own);
 void predecessor_close(struct datapath *datapath);
 /* As datapath_interface_set(), but what the earlier process did not forward it does not start to. */
 void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,

@@ -230,7 +230,7 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 
 	last_words[0] = '\0';
 	libbpf_set_print(hear_libbpf);
-	if (!pins_open(datapath, error, error_len))
+	if (!pins_open(datapath, config->replaces, error, error_len))
 		goto failed;
 	err = load(datapath);
 	if (err) {
@@ -239,7 +239,12 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 	}
 	if (!grace_open(datapath, error, error_len))
 		goto failed;
-	predecessor_open(datapath);
+	if (!config->replaces) {
+		predecessor_open(datapath);
+	} else if (!predecessor_own(datapath, config->replaces)) {
+		snprintf(error, error_len, "out of memory");
+		goto failed;
+	}
 	if (!datapath->predecessor && !pins_make(datapath, error, error_len))
 		goto failed;
 	return datapath;
@@ -254,6 +259,17 @@ failed:
 	return NULL;
 }
 
+static void datapath_free(struct datapath *datapath)
+{
+	predecessor_close(datapath);
+	unmap_maps(datapath);
+	dplane_ebpf_bpf__destroy(datapath->skel);
+	grace_close(datapath);
+	pins_close(datapath);
+	free(datapath->nexthops_cleared);
+	free(datapath);
+}
+
 void datapath_close(struct datapath *datapath, bool keep)
 {
 	if (!datapath)
@@ -262,15 +278,17 @@ void datapath_close(struct datapath *datapath, bool keep)
 	if (keep)
 		datapath_take_over(datapath);
 	attach_close(datapath, keep);
-	predecessor_close(datapath);
 	if (!keep)
 		pins_remove(datapath);
-	unmap_maps(datapath);
-	dplane_ebpf_bpf__destroy(datapath->skel);
-	grace_close(datapath);
-	pins_close(datapath);
-	free(datapath->nexthops_cleared);
-	free(datapath);
+	datapath_free(datapath);
+}
+
+void datapath_leave(struct datapath *datapath)
+{
+	if (!datapath)
+		return;
+	attach_leave(datapath);
+	datapath_free(datapath);
 }
 
 void datapath_memory(const struct datapath *datapath, struct fib_memory *memory)

@@ -65,13 +65,21 @@ static bool make_directory(const char *path, char *error, size_t error_len)
 	return false;
 }
 
-bool pins_open(struct datapath *datapath, char *error, size_t error_len)
+bool pins_open(struct datapath *datapath, const struct datapath *replaces, char *error,
+	       size_t error_len)
 {
 	const char *dir = datapath->pin_dir;
 	char parent[PATH_MAX], links[PATH_MAX];
 
 	if (!*dir)
 		return true;
+	if (replaces) {
+		/* a lock belongs to all copies of a descriptor, and ends with the last one */
+		datapath->lock_fd = fcntl(replaces->lock_fd, F_DUPFD_CLOEXEC, 0);
+		if (datapath->lock_fd < 0)
+			snprintf(error, error_len, "cannot open %s: %s", dir, strerror(errno));
+		return datapath->lock_fd >= 0;
+	}
 	/* a directory made beside the mount point would only hide the mistake */
 	snprintf(parent, sizeof(parent), "%s", dir);
 	if (!on_bpffs(dir) && !(access(dir, F_OK) && on_bpffs(dirname(parent)))) {

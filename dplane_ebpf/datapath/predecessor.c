@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "dplane_ebpf/datapath/datapath_internal.h"
+#include "dplane_ebpf/datapath/dplane_ebpf.skel.h"
 #include "dplane_ebpf/log.h"
 
 #define INTERFACES_SIZE (FIB_MAX_INTERFACES * sizeof(uint64_t))
@@ -139,6 +141,53 @@ void predecessor_open(struct datapath *datapath)
 		predecessor_free(predecessor);
 }
 
+bool predecessor_own(struct datapath *datapath, const struct datapath *own)
+{
+	size_t size = own->geometry.cpus * sizeof(*datapath->earlier);
+	struct predecessor *predecessor = calloc(1, sizeof(*predecessor));
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+
+	if (!predecessor)
+		return false;
+	/* they are counted to the last packet, when the other one is no longer there */
+	datapath->earlier =
+		mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(own->skel->maps.counters), 0);
+	if (datapath->earlier == MAP_FAILED ||
+	    bpf_obj_get_info_by_fd(datapath_program_fd(own), &info, &len)) {
+		if (datapath->earlier == MAP_FAILED)
+			datapath->earlier = NULL;
+		free(predecessor);
+		return false;
+	}
+	datapath->earlier_cpus = own->geometry.cpus;
+	sum_up(datapath, datapath->earlier_start);
+	predecessor->program = info.id;
+	predecessor->own = own;
+	datapath->predecessor = predecessor;
+	return true;
+}
+
+bool datapath_replaces_own(const struct datapath *datapath)
+{
+	return datapath->predecessor && datapath->predecessor->own;
+}
+
+void datapath_counters_continue(struct datapath *datapath, const struct datapath *before)
+{
+	uint64_t raw[FIB_CNT_MAX] = {0};
+
+	/* what it tells beyond its own program's count never changes: its predecessor is long gone */
+	memset(datapath->earlier_start, 0, sizeof(datapath->earlier_start));
+	if (before->earlier) {
+		sum_up(before, raw);
+		for (int i = 0; i < FIB_CNT_MAX; i++)
+			datapath->earlier_start[i] = before->earlier_start[i] - raw[i];
+	}
+	for (int i = 0; i < FIB_CNT_MAX; i++)
+		datapath->earlier_start[i] += before->cleared[i];
+}
+
 static void end(struct datapath *datapath)
 {
 	if (datapath->predecessor)
@@ -160,7 +209,7 @@ bool datapath_has_predecessor(const struct datapath *datapath)
 
 void predecessor_alive(struct datapath *datapath, uint64_t until)
 {
-	if (datapath->predecessor)
+	if (datapath->predecessor && !datapath->predecessor->own)
 		__atomic_store_n(&datapath->predecessor->header->forward_until, until,
 				 __ATOMIC_RELEASE);
 }
@@ -172,7 +221,7 @@ void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint
 	const struct fib_header *ours = datapath->memory[FIB_ARRAY_HEADER];
 	uint64_t *entry, old, allowed;
 
-	if (!predecessor)
+	if (!predecessor || predecessor->own)
 		return;
 	entry = &predecessor->interfaces[ifindex % FIB_MAX_INTERFACES];
 	old = __atomic_load_n(entry, __ATOMIC_RELAXED);

@@ -205,6 +205,7 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 		goto failed;
 	}
 	links->take_over = false;
+	links->behind = datapath_has_predecessor(datapath);
 	predecessor_look(links);
 	datapath_alive(datapath);
 	fib_nexthop_watch(fib, nexthop_watcher, links);
@@ -248,6 +249,11 @@ void links_take_over(struct links *links)
 {
 	links->take_over = true;
 	eventfd_write(links->wake_fd, 1);
+}
+
+bool links_behind(const struct links *links)
+{
+	return links->behind;
 }
 
 static int by_ifindex(const void *a, const void *b)

@@ -93,6 +93,8 @@ void links_stop(struct links *links);
  * Nothing happens where there is none.
  */
 void links_take_over(struct links *links);
+/* Whether an earlier one is still to be replaced. Any thread. */
+bool links_behind(const struct links *links);
 
 struct links_interface {
 	uint32_t ifindex;

@@ -146,6 +146,7 @@ struct links {
 
 	pthread_t thread;
 	atomic_bool take_over; /* the earlier process's program is to be replaced */
+	atomic_bool behind;    /* it is still there */
 	uint64_t checked;      /* events, when its next hops were looked at */
 	atomic_bool stop;      /* from here on the program's maps and the FIB stay as they are */
 	atomic_uint_fast64_t events, resyncs, errors, refused;

@@ -29,16 +29,18 @@ static bool is_good(void *arg, const struct fib_nexthop_key *key,
 
 static void take_over(struct links *links)
 {
+	const char *whose = datapath_replaces_own(links->datapath) ? "the former" : "an earlier zebra's";
 	unsigned int failed = datapath_take_over(links->datapath);
 
+	links->behind = false;
 	if (!failed) {
-		dpe_log(LOG_INFO, "took over from an earlier zebra's tables");
+		dpe_log(LOG_INFO, "took over from %s tables", whose);
 		return;
 	}
 	links->errors += failed;
 	dpe_log(LOG_WARNING,
-		"took over from an earlier zebra's tables, but not on %u interfaces: their packets stay with the kernel",
-		failed);
+		"took over from %s tables, but not on %u interfaces: their packets stay with the kernel",
+		whose, failed);
 }
 
 void predecessor_look(struct links *links)

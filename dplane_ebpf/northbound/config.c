@@ -95,6 +95,11 @@ static int64_t read_hold(const struct lyd_node *root)
 	return strcmp(hold, "forever") ? strtoll(hold, NULL, 10) : 0;
 }
 
+static int read_size(const struct lyd_node *root)
+{
+	return !child_value(root, "table-size") ? -1 : child_is(root, "table-size", "small");
+}
+
 /* How many entries of a list there are, at most. */
 static size_t count_children(const struct lyd_node *parent)
 {
@@ -170,6 +175,7 @@ static struct paths_override *read_overrides(const struct lyd_node *root, size_t
 static void apply(const struct lyd_node *root)
 {
 	struct module_settings settings = {
+		.small = read_size(root),
 		.hold_seconds = read_hold(root),
 		.links.kernel_only = child_is(root, "enabled", "false"),
 		.links.bypass = child_is(root, "bypass-allowed", "true"),

@@ -28,6 +28,7 @@ bool overrides_copy(struct overrides *to, const struct paths_override *list, siz
 {
 	to->list = calloc(n + 1, sizeof(*to->list));
 	to->n = to->list ? n : 0;
+	to->quiet = false;
 	for (size_t i = 0; i < to->n; i++) {
 		to->list[i].what = list[i];
 		to->list[i].expired = list[i].expires && list[i].expires <= now;
@@ -56,10 +57,13 @@ struct override *overrides_find(const struct overrides *overrides, const char *i
 	return bsearch(&key, overrides->list, overrides->n, sizeof(*overrides->list), compare);
 }
 
-static void tell(enum notice_kind kind, const struct paths_override *override)
+static void tell(const struct overrides *overrides, enum notice_kind kind,
+		 const struct paths_override *override)
 {
 	struct notice notice = {.kind = kind};
 
+	if (overrides->quiet)
+		return;
 	memcpy(notice.interface, override->interface, sizeof(notice.interface));
 	if (override->family)
 		inet_ntop(override->family, override->address, notice.address,
@@ -88,17 +92,17 @@ void overrides_compare(const struct overrides *before, const struct overrides *a
 		int order = !old ? 1 : !new ? -1 : compare(old, new);
 
 		if (order < 0) {
-			tell(NOTICE_OVERRIDE_REMOVED, &old->what);
+			tell(after, NOTICE_OVERRIDE_REMOVED, &old->what);
 		} else if (order > 0) {
-			tell(NOTICE_OVERRIDE_SET, &new->what);
+			tell(after, NOTICE_OVERRIDE_SET, &new->what);
 		} else if (!same_values(&old->what.values, &new->what.values) ||
 			   old->what.expires != new->what.expires) {
-			tell(NOTICE_OVERRIDE_CHANGED, &new->what);
+			tell(after, NOTICE_OVERRIDE_CHANGED, &new->what);
 		} else {
 			old = new = NULL;
 		}
 		if (order >= 0 && new &&new->expired)
-			tell(NOTICE_OVERRIDE_EXPIRED, &new->what);
+			tell(after, NOTICE_OVERRIDE_EXPIRED, &new->what);
 		if (old || new)
 			cb(arg, order < 0 ? old->what.interface : new->what.interface);
 		b += order <= 0;
@@ -117,7 +121,7 @@ int64_t overrides_expire(struct overrides *overrides, int64_t now, overrides_cb 
 			continue;
 		if (override->what.expires <= now) {
 			override->expired = true;
-			tell(NOTICE_OVERRIDE_EXPIRED, &override->what);
+			tell(overrides, NOTICE_OVERRIDE_EXPIRED, &override->what);
 			cb(arg, override->what.interface);
 		} else if (!next || override->what.expires < next) {
 			next = override->what.expires;

@@ -141,6 +141,7 @@ int paths_configure(struct paths *paths, const struct paths_override *list, size
 		return -ENOMEM;
 	pthread_mutex_lock(&paths->lock);
 	old = paths->overrides;
+	new.quiet = old.quiet;
 	paths->overrides = new;
 	paths->configured++;
 	overrides_compare(&old, &new, affect, &affected);
@@ -149,6 +150,13 @@ int paths_configure(struct paths *paths, const struct paths_override *list, size
 	overrides_free(&old);
 	steer_again(&affected);
 	return 0;
+}
+
+void paths_quiet(struct paths *paths, bool quiet)
+{
+	pthread_mutex_lock(&paths->lock);
+	paths->overrides.quiet = quiet;
+	pthread_mutex_unlock(&paths->lock);
 }
 
 int64_t paths_expire(struct paths *paths, int64_t now)
@@ -234,22 +242,40 @@ struct paths *paths_start(struct fib *fib, struct links *links)
 	return paths;
 }
 
+static void stop_thread(struct paths *paths)
+{
+	pthread_mutex_lock(&paths->lock);
+	paths->stop = true;
+	pthread_cond_signal(&paths->changed);
+	pthread_mutex_unlock(&paths->lock);
+	pthread_join(paths->thread, NULL);
+}
+
+static void paths_free(struct paths *paths)
+{
+	overrides_free(&paths->overrides);
+	free(paths->names);
+	pthread_cond_destroy(&paths->changed);
+	pthread_mutex_destroy(&paths->lock);
+	free(paths);
+}
+
 void paths_stop(struct paths *paths)
 {
 	if (!paths)
 		return;
 	if (paths->links) {
 		links_watch_names(paths->links, NULL, NULL);
-		pthread_mutex_lock(&paths->lock);
-		paths->stop = true;
-		pthread_cond_signal(&paths->changed);
-		pthread_mutex_unlock(&paths->lock);
-		pthread_join(paths->thread, NULL);
+		stop_thread(paths);
 	}
 	fib_steer(paths->fib, NULL, NULL);
-	overrides_free(&paths->overrides);
-	free(paths->names);
-	pthread_cond_destroy(&paths->changed);
-	pthread_mutex_destroy(&paths->lock);
-	free(paths);
+	paths_free(paths);
+}
+
+void paths_leave(struct paths *paths)
+{
+	if (!paths)
+		return;
+	stop_thread(paths);
+	paths_free(paths);
 }

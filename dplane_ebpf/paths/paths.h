@@ -64,6 +64,15 @@ struct paths *paths_start(struct fib *fib, struct links *links);
 void paths_stop(struct paths *paths);
 
 /*
+ * Instead of paths_stop(), for a FIB that is given up together with this, while packets may still be forwarded by it: no
+ * group is computed again. After links_stop(), when nobody else calls the FIB any more. NULL is fine.
+ */
+void paths_leave(struct paths *paths);
+
+/* Whether notices are told: where there are two for the same overrides, one is quiet. Any thread. */
+void paths_quiet(struct paths *paths, bool quiet);
+
+/*
  * These are all the overrides now, in any order; an interface and an address at most once. What differs from before
  * is in force for packets when this returns, and told as events (event.h). Main thread. -ENOMEM: nothing has changed.
  */

@@ -20,6 +20,7 @@ struct override {
 struct overrides {
 	struct override *list;
 	size_t n;
+	bool quiet; /* nothing is told */
 };
 
 /* An interface that exists. */
