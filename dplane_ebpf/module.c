@@ -8,6 +8,7 @@
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/northbound/northbound.h"
 #include "dplane_ebpf/northbound/show.h"
+#include "dplane_ebpf/pressure.h"
 #include "dplane_ebpf/provider.h"
 #include "dplane_ebpf/resize.h"
 #include "dplane_ebpf/takeover.h"
@@ -22,10 +23,14 @@ static void stay_out(const char *reason)
 	dpe_log(LOG_ERR, "not running: %s; zebra goes on with the kernel alone", reason);
 }
 
+#define PRESSURE_S 1 /* between two looks */
+
 static compat_loop *main_loop;
+static compat_event *pressure_timer;
 
 static void release(bool keep)
 {
+	compat_cancel_event(&pressure_timer);
 	takeover_stop();
 	audit_stop();
 	resize_stop();
@@ -62,6 +67,15 @@ static void compare_now(void)
 	audit_run();
 }
 
+static void look_at_pressure(compat_event *event)
+{
+	struct fib_stats stats;
+
+	fib_stats(module.fib, &stats);
+	pressure_look(&stats);
+	compat_add_timer(main_loop, look_at_pressure, PRESSURE_S, &pressure_timer);
+}
+
 /* After the fork of -d: maps and threads would not survive it. */
 static struct fib *start(void)
 {
@@ -82,6 +96,7 @@ static struct fib *start(void)
 	if (datapath_has_predecessor(module.datapath))
 		takeover_start(main_loop, provider_handled, take_over);
 	start_audit();
+	compat_add_timer(main_loop, look_at_pressure, PRESSURE_S, &pressure_timer);
 	resize_start(main_loop, &module.engine, &module.options, &resizing);
 	northbound_apply();
 	dpe_log(LOG_INFO, "running, pins in %s",

@@ -9,6 +9,7 @@
 #include "dplane_ebpf/audit/rib.h"
 #include "dplane_ebpf/audit/worker.h"
 #include "dplane_ebpf/log.h"
+#include "dplane_ebpf/notice.h"
 #include "dplane_ebpf/repair.h"
 
 /* The main thread works for so long, and leaves zebra alone for so long afterwards: when somebody waits, and else. */
@@ -87,9 +88,13 @@ static const struct {
 #undef X
 };
 
-/* Each kind is told when it appears. */
+/* Each kind is told when it appears; how many prefixes there are, when that is another number. */
 static void tell(const struct audit_result *result, const struct audit_result *before)
 {
+	struct notice notice = {.kind = NOTICE_INCONSISTENCY, .count = result->differing};
+
+	if (result->differing && (!before || before->differing != result->differing))
+		notice_report(&notice);
 	for (int i = 0; i < AUDIT_KINDS_MAX; i++) {
 		if (!result->by_kind[i] || (before && before->by_kind[i]))
 			continue;

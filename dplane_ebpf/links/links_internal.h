@@ -121,6 +121,9 @@ struct nexthop_event {
 	bool added;
 };
 
+/* So many next hops may be out of service before the first of them is forgotten. */
+#define OUTAGES_MAX 256u
+
 struct links {
 	struct fib *fib;
 	struct datapath *datapath;
@@ -143,6 +146,10 @@ struct links {
 	bool resync;		       /* everything has to be read again, at resync_at */
 	uint64_t resync_at;
 	bool told_refused, told_request, told_memory, told_resync;
+
+	/* told to be out of service; zebra removes most of them, and adds them again when they are back. ifindex 0: none */
+	struct fib_neigh_key outages[OUTAGES_MAX];
+	size_t next_outage;
 
 	pthread_t thread;
 	atomic_bool take_over; /* the earlier process's program is to be replaced */
@@ -293,5 +300,12 @@ void nexthop_request_failed(struct links *links, const struct fib_neigh_key *key
 /* Asks the kernel again where that is due. */
 void nexthop_retry(struct links *links);
 void nexthop_free_all(struct links *links);
+/* Next-hop groups that go by this gateway, whatever the MTU. */
+uint64_t nexthop_groups(struct links *links, const struct fib_neigh_key *key);
+
+/* ---- outage.c ---- */
+
+/* How a next hop is reached was published. was_in_service: it was published before, and not as down. */
+void outage_note(struct links *links, const struct nexthop *nexthop, bool was_in_service);
 
 #endif /* DPLANE_EBPF_LINKS_INTERNAL_H */

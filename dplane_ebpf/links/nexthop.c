@@ -223,6 +223,7 @@ static void resolve(struct links *links, struct nexthop *nexthop)
 	struct fib_nexthop_key key = {.ifindex = nexthop->key.ifindex,
 				      .family = nexthop->key.family,
 				      .mtu = nexthop->mtu};
+	bool was_in_service = nexthop->published && !nexthop->adjacency.down;
 	struct fib_adjacency adjacency;
 	int err;
 
@@ -243,6 +244,20 @@ static void resolve(struct links *links, struct nexthop *nexthop)
 		links->errors++;
 	nexthop->published = true;
 	nexthop->adjacency = adjacency;
+	outage_note(links, nexthop, was_in_service);
+}
+
+uint64_t nexthop_groups(struct links *links, const struct fib_neigh_key *key)
+{
+	struct nexthop *nexthop = first_with(links, key);
+	struct fib_nexthop_info info;
+	uint64_t groups = 0;
+
+	for (; nexthop; nexthop = match(nexthop->by_key.next, key)) {
+		if (fib_nexthop_get(links->fib, nexthop->number, &info) == 0)
+			groups += info.groups;
+	}
+	return groups;
 }
 
 void nexthop_gateway_changed(struct links *links, const struct fib_neigh_key *key)

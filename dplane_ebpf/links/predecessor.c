@@ -29,7 +29,8 @@ static bool is_good(void *arg, const struct fib_nexthop_key *key,
 
 static void take_over(struct links *links)
 {
-	const char *whose = datapath_replaces_own(links->datapath) ? "the former" : "an earlier zebra's";
+	bool own = datapath_replaces_own(links->datapath);
+	const char *whose = own ? "the former" : "an earlier zebra's";
 	unsigned int failed = datapath_take_over(links->datapath);
 
 	links->behind = false;

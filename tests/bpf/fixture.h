@@ -123,6 +123,8 @@ TCase *lookup_tests(void);
 TCase *datapath_tests(void);
 TCase *pins_tests(void);
 TCase *predecessor_tests(void);
+TCase *pressure_tests(void);
+TCase *replace_tests(void);
 TCase *wire_tests(void);
 
 #endif /* TESTS_BPF_FIXTURE_H */

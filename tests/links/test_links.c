@@ -18,6 +18,7 @@
 #include <bpf/libbpf.h>
 
 #include "dplane_ebpf/links/links_internal.h"
+#include "dplane_ebpf/notice.h"
 #include "tests/links/test_links.h"
 
 #define DEADLINE_MS 10000
@@ -559,6 +560,64 @@ START_TEST(interface_changes_reach_nexthops)
 END_TEST
 
 /* Carrier loss flushes neighbours: the kernel has to be asked again. */
+/* The next notice after the number; then it is the last one. */
+static struct notice next_notice(uint64_t *after)
+{
+	struct notice notice;
+
+	wait_for(notice_last() > *after);
+	ck_assert_uint_eq(notice_read(*after, &notice, 1), 1);
+	*after = notice.number;
+	return notice;
+}
+
+#define expect_notice(what, address_, groups) \
+	do { \
+		struct notice notice = next_notice(&last); \
+		ck_assert_int_eq(notice.kind, what); \
+		ck_assert_str_eq(notice.interface, "x0"); \
+		ck_assert_str_eq(notice.address, address_); \
+		ck_assert_uint_eq(notice.count, groups); \
+	} while (0)
+
+START_TEST(outages_are_told)
+{
+	uint64_t last = notice_last();
+	uint32_t group;
+
+	run("ip neigh replace 10.0.0.8 lladdr 02:00:00:00:00:08 dev x0");
+	group = use_nexthop("x0", "10.0.0.8");
+	wait_for(nexthop().action == FIB_NH_REWRITE);
+	use_nexthop("x0", "10.0.0.8");
+	run("ip link set dev x0 mtu 1400");
+	wait_for(nexthop().mtu == 1400);
+	/* neither a new one is told, nor a change that leaves it in service */
+	ck_assert_uint_eq(notice_last(), last);
+
+	run("ip link set dev x1 down");
+	expect_notice(NOTICE_NEXTHOP_DOWN, "10.0.0.8", 2);
+	run("ip link set dev x0 mtu 1500");
+	wait_for(nexthop().mtu == 1500 && nexthop().down);
+	run("ip link set dev x1 up");
+	expect_notice(NOTICE_NEXTHOP_UP, "10.0.0.8", 2);
+
+	/* zebra removes what goes by a link that is down, and adds it anew */
+	run("ip link set dev x1 down");
+	expect_notice(NOTICE_NEXTHOP_DOWN, "10.0.0.8", 2);
+	for (; group <= FIB_GROUP_FIRST + 1; group++)
+		fib_group_drop(fib, group);
+	wait_for(fib_nexthop_next(fib, 0) == 0);
+	use_nexthop("x0", NULL);
+	wait_for(nexthop().down);
+	run("ip link set dev x1 up");
+	wait_for(!nexthop().down);
+	ck_assert_uint_eq(notice_last(), last);
+	use_nexthop("x0", "10.0.0.8");
+	expect_notice(NOTICE_NEXTHOP_UP, "10.0.0.8", 1);
+	ck_assert_uint_eq(notice_last(), last);
+}
+END_TEST
+
 START_TEST(managed_again_after_carrier_loss)
 {
 	use_nexthop("x0", "10.0.0.7");
@@ -643,6 +702,7 @@ int main(void)
 	tcase_add_test(pair, gateway_is_resolved_and_let_go);
 	tcase_add_test(pair, permanent_neighbour_is_left_alone);
 	tcase_add_test(pair, interface_changes_reach_nexthops);
+	tcase_add_test(pair, outages_are_told);
 	tcase_add_test(pair, managed_again_after_carrier_loss);
 	tcase_add_test(pair, connected_loopback_and_missing);
 	tcase_add_test(overrun, overrun_is_recovered);
