@@ -79,12 +79,12 @@
 	  "no dplane ebpf link-metric IFNAME [<A.B.C.D|X:X::X:X>] [<metric [(1-16777215)]" \
 	  "|delay [(0-16777215)]|min-delay [(0-16777215)]|max-delay [(0-16777215)]" \
 	  "|delay-variation [(0-16777215)]|packet-loss [PERCENTAGE]|res-bw [BANDWIDTH]" \
-	  "|ava-bw [BANDWIDTH]|use-bw [BANDWIDTH]|weight [(1-65535)]|drain|expires [TIME]|lifetime [(1-31536000)]>]", \
-	  NO_STR DPE_STR DPE_LINK_METRIC_STR DPE_METRICS_STR) \
+	  "|ava-bw [BANDWIDTH]|use-bw [BANDWIDTH]|weight [(1-65535)]|drain|expires [TIME]|lifetime [(1-31536000)]|description>]", \
+	  NO_STR DPE_STR DPE_LINK_METRIC_STR DPE_METRICS_STR "Free text\n") \
 	X(dplane_ebpf_link_metric_description, \
 	  "dplane ebpf link-metric IFNAME [<A.B.C.D|X:X::X:X>] description LINE...", \
 	  DPE_STR DPE_LINK_METRIC_STR DPE_DESCRIPTION_STR, \
-	  "no dplane ebpf link-metric IFNAME [<A.B.C.D|X:X::X:X>] description [LINE...]", \
+	  "no dplane ebpf link-metric IFNAME [<A.B.C.D|X:X::X:X>] description LINE...", \
 	  NO_STR DPE_STR DPE_LINK_METRIC_STR DPE_DESCRIPTION_STR)
 
 #define DPE_KERNEL_ONLY_STR "Forward nothing in eBPF: the kernel does\n"

@@ -342,7 +342,8 @@ static int show_running(struct vty *vty)
 				   LYD_PRINT_SHRINK | LYD_PRINT_WD_TRIM | LYD_PRINT_KEEPEMPTYCONT))
 		return refuse(vty, "failed", NULL, "the configuration cannot be printed");
 	/* libyang prints nothing where all is as by default */
-	vty_out(vty, "%s\n", text ? text : "<dplane-ebpf xmlns=\"http://frrouting.org/yang/dplane-ebpf\"/>");
+	vty_out(vty, "%s\n",
+		text ? text : "<dplane-ebpf xmlns=\"http://frrouting.org/yang/dplane-ebpf\"/>");
 	free(text);
 	return CMD_SUCCESS;
 }

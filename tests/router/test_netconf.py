@@ -9,6 +9,7 @@ import pytest
 from lxml import etree
 
 import netconf
+from test_config import Editor, Session
 from netconf import NAMESPACE, configuration, edit, link, refused, zebra_configuration
 from topology import wait_until
 
@@ -57,7 +58,7 @@ def test_both_doors_see_each_other(router, server):
                   '<kernel-fallback><hold-time nc:operation="delete">forever</hold-time></kernel-fallback>')
     session.commit()
     assert not configuration(session)
-    assert "dplane" not in router.ask("show running-config")
+    assert "dplane ebpf" not in router.ask("show running-config")
 
 
 def test_with_defaults(server):
@@ -276,3 +277,55 @@ def test_a_thousand_overrides(router, server):
     assert took < 5
     assert len(zebra_configuration(router)) == 2000
     assert configuration(session) == zebra_configuration(router)
+
+
+class NetconfEditor:
+    """
+    What an Editor says as a line, said over NETCONF: an edit and a commit each. netconfd takes a removal inside of what the same edit
+    creates for a creation, so nothing is removed that is not there.
+    """
+
+    LEAVES = {"metric": "metric", "weight": "weight", "delay-variation": "delay-variation", "drain": "drain",
+              "packet-loss": "packet-loss", "nonsense": "nonsense"}
+
+    def __init__(self, session):
+        self.session = session
+
+    def __call__(self, line):
+        words = line.split()
+        remove = words[0] == "no"
+        words = words[3 + remove:]  # dplane ebpf link-metric
+        name, rest = words[0], words[1:]
+        hop = rest.pop(0) if "." in rest[0] or ":" in rest[0] else None
+        leaf, value = self.LEAVES[rest[0]], rest[1] if len(rest) > 1 else ""
+        operation = ' nc:operation="remove"' if remove else ""
+        # netconfd wants a value also of what it removes
+        xml = f"<{leaf}{operation}>{value}</{leaf}>"
+        if hop:
+            xml = f"<next-hop><address>{hop}</address>{xml}</next-hop>"
+        try:
+            edit(self.session, link(name, xml))
+            self.session.commit()
+            return True
+        except netconf.RPCError:
+            self.session.discard_changes()
+            return False
+
+
+def test_random_edits_by_three_doors(router, server):
+    """Whatever is said over NETCONF and in vtysh at once: both, and what is written, agree at the end."""
+    count = int(os.environ.get("DPLANE_EBPF_EDITS", "600"))
+    editors = [Editor(0, Session(router), count, seed=9), Editor(1, Session(router), count, seed=9),
+               Editor(2, NetconfEditor(server.connect()), count // 10, seed=9, only_known=True)]
+    for editor in editors:
+        editor.start()
+    for editor in editors:
+        editor.join()
+    for editor in editors:
+        assert not editor.failure, editor.failure
+    session = server.connect()
+    assert configuration(session) == zebra_configuration(router)
+    written = {line for line in router.ask("show running-config").splitlines() if "dplane ebpf" in line}
+    # an entry that has lost its last leaf over NETCONF stays, and says nothing
+    written = {line for line in written if len(line.split()) > 5 or line.split()[-1] == "drain"}
+    assert written == set().union(*(editor.lines() for editor in editors))
