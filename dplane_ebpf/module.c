@@ -6,6 +6,7 @@
 #include "dplane_ebpf/audit/audit.h"
 #include "dplane_ebpf/loader.h"
 #include "dplane_ebpf/log.h"
+#include "dplane_ebpf/northbound/boot.h"
 #include "dplane_ebpf/northbound/northbound.h"
 #include "dplane_ebpf/northbound/show.h"
 #include "dplane_ebpf/pressure.h"
@@ -166,7 +167,7 @@ void dplane_ebpf_start(compat_loop *loop, const char *args)
 	char error[sizeof(module.reason)];
 
 	main_loop = loop;
-	zlog_sink_start(loop);
+	zlog_sink_start(loop, boot_check);
 	if (!options_parse(&module.options, args, instance(), error, sizeof(error)))
 		stay_out(error);
 	show_init();

@@ -25,6 +25,7 @@ static struct {
 	pthread_t main_thread;
 	compat_loop *loop;
 	compat_event *event, *timer;
+	void (*released)(void);
 	pthread_mutex_t mutex; /* of what follows */
 	struct waiting waiting[WAITING_MAX];
 	size_t n;
@@ -68,15 +69,24 @@ static void release(void)
 	flush();
 }
 
+static void release_and_tell(void)
+{
+	bool was_held = sink.hold;
+
+	release();
+	if (was_held)
+		sink.released();
+}
+
 static void release_event(compat_event *event)
 {
-	release();
+	release_and_tell();
 }
 
 static int command_done(struct vty *vty, const char *command)
 {
 	if (sink.hold && strncmp(command, END_OF_CONFIGURATION, strlen(END_OF_CONFIGURATION)) == 0)
-		release();
+		release_and_tell();
 	return 0;
 }
 
@@ -103,10 +113,11 @@ static void to_zlog(int priority, const char *line)
 		compat_add_event(sink.loop, flush_event, &sink.event);
 }
 
-void zlog_sink_start(compat_loop *loop)
+void zlog_sink_start(compat_loop *loop, void (*released)(void))
 {
 	sink.main_thread = pthread_self();
 	sink.loop = loop;
+	sink.released = released;
 	sink.hold = true;
 	hook_register(cmd_execute_done, command_done);
 	compat_add_timer(loop, release_event, HOLD_SECONDS, &sink.timer);

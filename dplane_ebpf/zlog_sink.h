@@ -8,8 +8,11 @@
 
 #include "dplane_ebpf/compat.h"
 
-/* From the main thread, before any other thread logs. */
-void zlog_sink_start(compat_loop *loop);
+/*
+ * From the main thread, before any other thread logs. released: called once, when zlog_sink_released() has become true, unless the
+ * module ends before that.
+ */
+void zlog_sink_start(compat_loop *loop, void (*released)(void));
 
 /* From the main thread, once the other threads are gone: logs what still waits. */
 void zlog_sink_stop(void);

@@ -1,12 +1,17 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The shortest way from a route to a packet, for any version of FRR (tools/suite): h1 - r1 - h2, a static route of
-FRR's and one that zebra learns from the kernel, datagrams over each, and what the program counted.
+FRR's and one that zebra learns from the kernel, datagrams over each, and what the program counted; then configuration by vtysh, by
+file and over NETCONF.
 
-smoke.py MODULE       "none": FRR as it is
+smoke.py MODULE       "none": FRR as it is. Otherwise as built: what belongs to it is found beside it
 """
 
+import os
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 from topology import Lab, LabError, wait_until
 from traffic import datagrams
@@ -42,6 +47,77 @@ def look_at_tables(r1):
 def compared(r1):
     status = r1.ask_json("show dplane ebpf consistency json")
     return status["result"] if status["state"] == "done" else None
+
+
+def demand(what, true):
+    if not true:
+        raise LabError(what)
+
+
+class Configuration:
+    """Set, show, write, restart, and NETCONF."""
+
+    LINES = ("dplane ebpf hold-time 30", "dplane ebpf link-metric r1-h2 metric 20",
+             "dplane ebpf link-metric r1-h2 10.0.2.2 drain")
+
+    def __init__(self, r1, build):
+        self.r1 = r1
+        self.extension = build / "vtysh" / ".libs" / "dplane_ebpf_vtysh.so"
+        self.directory = Path("/etc/frr") / r1.ns
+        os.environ["DPLANE_EBPF_NETCONF"] = str(build / "netconf" / ".libs" / "libfrr-dplane-ebpf.so")
+
+    def vtysh(self, *commands):
+        return self.r1.vtysh(*commands, preload=self.extension)
+
+    def lines(self):
+        return tuple(line for line in self.vtysh("show running-config").splitlines() if "dplane ebpf" in line)
+
+    def by_vtysh(self):
+        self.vtysh("configure terminal", *self.LINES)
+        demand(f"running configuration: {self.lines()}", self.lines() == self.LINES)
+        links = {link["interface"]: link for link in self.r1.ask_json("show dplane ebpf link-metric json")}
+        demand(f"metric in force: {links}", links["r1-h2"]["effective"]["metric"] == 20)
+        said = self.r1.ask("show yang operational-data /frr-dplane-ebpf:dplane-ebpf")
+        demand(f"operational state: {said[:300]}", '"metric": 20' in said and '"state"' in said)
+
+    def by_file(self):
+        self.directory.mkdir(exist_ok=True)
+        (self.directory / "vtysh.conf").write_text("service integrated-vtysh-config\n")
+        shutil.chown(self.directory, "frr", "frr")
+        self.vtysh("write memory")
+        self.r1.stop_daemon("zebra")
+        self.r1.start_daemon("zebra")
+        done = subprocess.run(["vtysh", "-N", self.r1.ns, "-b"], capture_output=True, text=True, check=False,
+                              env=dict(os.environ, LD_PRELOAD=str(self.extension)), timeout=60)
+        demand(f"read at boot: {self.lines()} {done.stdout} {done.stderr}", self.lines() == self.LINES)
+
+    def by_netconf(self):
+        import netconf
+        with netconf.Users(), netconf.Server(self.r1) as server:
+            session = server.connect()
+            demand("NETCONF shows what vtysh set",
+                   ("/link-metrics/link[r1-h2]/metric", "20") in netconf.configuration(session))
+            netconf.edit(session, netconf.link("r1-h2", "", "delete"))
+            netconf.edit(session, netconf.link("r1-h1", "<weight>3</weight>"))
+            session.commit()
+            demand(f"after a commit: {self.lines()}",
+                   self.lines() == (self.LINES[0], "dplane ebpf link-metric r1-h1 weight 3"))
+            demand("NETCONF's state", netconf.state(session, "<running/>") is not None)
+            try:
+                netconf.edit(session, netconf.link("r1-h1", "<expires>2026-02-31T00:00:00Z</expires>"))
+                session.commit()
+                raise LabError("zebra's refusal is none of NETCONF's")
+            except netconf.RPCError as error:
+                demand(f"the refusal names the leaf: {error}", "expires" in str(error.path) + str(error.message))
+
+    def look(self):
+        try:
+            self.by_vtysh()
+            self.by_file()
+            self.by_netconf()
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        print("configured by vtysh, by file and over NETCONF")
 
 
 def main(module):
@@ -82,6 +158,7 @@ def main(module):
             raise LabError(f"less than 99 % by eBPF: {r1.counters()}\n{r1.log()}")
         if module != "none":
             look_at_tables(r1)
+            Configuration(r1, Path(module).resolve().parents[2]).look()
 
 
 try:

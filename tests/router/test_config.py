@@ -182,6 +182,8 @@ def test_without_the_extension_lines_are_refused_aloud(doors):
                           timeout=60, check=False)
     assert done.returncode != 0 and "dplane ebpf link-metric" in done.stdout + done.stderr
     assert doors.lines() == []
+    wait_until("zebra's log says so", lambda: f"lines of {doors.file}" in doors.router.log()
+               and "NOT in force" in doors.router.log(), timeout=10)
     doors.vtysh("-c", "write memory")
 
 
