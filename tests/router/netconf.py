@@ -17,6 +17,7 @@ from pathlib import Path
 from lxml import etree
 from ncclient import manager
 from ncclient.operations import RPCError
+from ncclient.transport.errors import SessionCloseError
 
 from topology import LABS, LabError, run, wait_until
 
@@ -29,7 +30,7 @@ GROUP = "dpe-nc"
 # netconfd's own directory is below what the system says is its user's home
 HOME = LABS / "netconf-home"
 
-__all__ = ["RPCError"]
+__all__ = ["RPCError", "SessionCloseError"]
 
 
 def module_path():
@@ -55,7 +56,7 @@ class Users:
             # no password, but not locked: sshd without PAM would refuse that
             run("useradd", "-M", "-N", "-g", GROUP, "-s", "/bin/sh", "-p", "*", name)
         run("useradd", "-M", "-N", "-g", GROUP, "-G", "frrvty", "-d", HOME, "-s", "/bin/false", SERVER)
-        HOME.mkdir()
+        HOME.mkdir(parents=True)
         os.chown(HOME, pwd.getpwnam(SERVER).pw_uid, -1)
         return self
 
@@ -154,7 +155,8 @@ class Server:
         return (self.directory / "netconfd.log").read_text(errors="replace")
 
     def connect(self, user=OPERATOR):
-        session = manager.connect(host="127.0.0.1", port=self.port, username=user, timeout=30,
+        # the password is the key's, which has none: ncclient of Debian 13 fails without one
+        session = manager.connect(host="127.0.0.1", port=self.port, username=user, timeout=30, password="",
                                   key_filename=str(self.directory / "user_key"), hostkey_verify=False,
                                   allow_agent=False, look_for_keys=False)
         self.sessions.append(session)

@@ -92,9 +92,16 @@ class Configuration:
         demand(f"read at boot: {self.lines()} {done.stdout} {done.stderr}", self.lines() == self.LINES)
 
     def by_netconf(self):
+        """What came of it, in words."""
         import netconf
         with netconf.Users(), netconf.Server(self.r1) as server:
-            session = server.connect()
+            try:
+                session = server.connect()
+            except netconf.SessionCloseError:
+                # Debian's own netconfd, without us, where libxml2 is 2.14 or later
+                if "xml reader EOF" not in server.log():
+                    raise
+                return "NETCONF not tried: this netconfd takes no sessions at all"
             demand("NETCONF shows what vtysh set",
                    ("/link-metrics/link[r1-h2]/metric", "20") in netconf.configuration(session))
             netconf.edit(session, netconf.link("r1-h2", "", "delete"))
@@ -109,15 +116,16 @@ class Configuration:
                 raise LabError("zebra's refusal is none of NETCONF's")
             except netconf.RPCError as error:
                 demand(f"the refusal names the leaf: {error}", "expires" in str(error.path) + str(error.message))
+        return "over NETCONF"
 
     def look(self):
         try:
             self.by_vtysh()
             self.by_file()
-            self.by_netconf()
+            by_netconf = self.by_netconf()
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
-        print("configured by vtysh, by file and over NETCONF")
+        print(f"configured by vtysh, by file; {by_netconf}")
 
 
 def main(module):
