@@ -162,6 +162,7 @@ void dplane_ebpf_start(compat_loop *loop, const char *args)
 {
 	static const struct provider_callbacks callbacks = {
 		.start = start,
+		.ending = resize_halt,
 		.stop = stop,
 	};
 	char error[sizeof(module.reason)];

@@ -362,8 +362,10 @@ static int start(struct zebra_dplane_provider *prov)
 /* Routes are still deleted between the early call and the late one, and taken out like any other. */
 static int finish(struct zebra_dplane_provider *prov, bool early)
 {
-	if (early)
+	if (early) {
+		provider.callbacks.ending();
 		return 0;
+	}
 	release();
 	provider.callbacks.stop(compat_retain());
 	return 0;

@@ -39,6 +39,8 @@ struct provider_callbacks {
 	 * NULL: contexts then only pass through.
 	 */
 	struct fib *(*start)(void);
+	/* In the main thread when zebra begins to end: contexts still come. */
+	void (*ending)(void);
 	/* In the main thread at the end, when no context can come any more. keep: zebra's routes stay in the kernel. */
 	void (*stop)(bool keep);
 };

@@ -340,13 +340,18 @@ struct engine *resize_next(void)
 	return resize.next.paths ? &resize.next : NULL;
 }
 
+void resize_halt(void)
+{
+	wait_for_helper();
+	compat_cancel_event(&resize.step);
+	compat_cancel_event(&resize.helped);
+}
+
 void resize_stop(void)
 {
 	if (!resize.current)
 		return;
-	wait_for_helper();
-	compat_cancel_event(&resize.step);
-	compat_cancel_event(&resize.helped);
+	resize_halt();
 	leave_next();
 	free(resize.changing);
 	resize.changing = NULL;

@@ -21,6 +21,11 @@ struct resize_callbacks {
 /* What runs now, and its size. The engine stays the caller's. */
 void resize_start(compat_loop *loop, struct engine *current, const struct options *options,
 		  const struct resize_callbacks *callbacks);
+/*
+ * zebra begins to end: nothing goes on any more. It has closed sockets that it still looks at (8.4.4), and ends in the middle
+ * if one of their numbers is used again.
+ */
+void resize_halt(void);
 /* Before the current engine is closed, wherever it is; and after that. */
 void resize_stop(void);
 void resize_end(void);

@@ -2,6 +2,9 @@
 """The tables' size is changed while traffic flows: nothing is lost, and all routes are in the new tables."""
 
 import os
+import resource
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,13 +15,11 @@ from ways import Ways
 BORDER, WAYS = "10.255.0.1", (1, 2, 3)
 TARGETS = [f"203.0.113.{n}" for n in range(1, 9)]
 RATE = 20000
+KERNEL = "kernel: not supported by the program"
 OVER = dict.fromkeys(TARGETS, WAYS)
 STATIC = 3000
-SOURCE_SPECIFIC = "2001:db8:aa::/48"
 CONFIG = "\n".join(
-    [f"ip route 203.0.113.0/24 {BORDER}", "interface lo", " ipv6 address 2001:db8::1/128", "exit",
-     f"ipv6 route {SOURCE_SPECIFIC} from 2001:db8:bb::/48 r1-m1", f"ipv6 route {SOURCE_SPECIFIC} r1-m2",
-     "ipv6 route 2001:db8:cc::/48 r1-m2"] +
+    [f"ip route 203.0.113.0/24 {BORDER}", "ipv6 route 2001:db8:cc::/48 r1-m2"] +
     [f"ip route 100.{64 + n // 256}.{n % 256}.0/24 10.1.{1 + n % 3}.2" for n in range(STATIC)]) + "\n"
 
 
@@ -51,6 +52,7 @@ def node_pool(router):
 
 
 def configure(router, *commands):
+    """In one go, as commands of the module are known to vtysh only with its extension."""
     router.vtysh("configure terminal", *commands, preload=Path(os.environ["DPLANE_EBPF_VTYSH"]).resolve())
 
 
@@ -95,4 +97,132 @@ def test_no_packet_is_lost(ways):
     # also what the former tables' programs did counts
     assert router.transit()[0] - before > 0.99 * seen["received"], "the program did not forward"
     assert routes(router) >= STATIC
+    wait_until("zebra, the kernel and the tables agree", lambda: same(router))
+
+
+def test_routes_change_meanwhile(ways):
+    """What zebra adds, removes and moves while new tables are filled is in them, whatever comes first."""
+    router = ways.router
+    rounds = 0
+
+    def churn(size):
+        nonlocal rounds
+        before = changes(router, size)
+        while changes(router, size) == before:
+            rounds += 1
+            here, there = 1 + rounds % 3, 1 + (rounds + 1) % 3
+            configure(router, *(f"{no}ip route 100.{64 + n // 256}.{n % 256}.0/24 10.1.{1 + n % 3}.2"
+                                for n in range(rounds % 7, STATIC, 29) for no in ("no ", "")),
+                      *(f"no ip route 198.18.{n}.0/24 10.1.{there}.2" for n in range(50) if rounds > 1),
+                      *(f"ip route 198.18.{n}.0/24 10.1.{here}.2" for n in range(50)))
+
+    for size in ("full", "small"):
+        configure(router, f"dplane ebpf table-size {size}")
+        churn(size)
+    assert rounds >= 2
+    wait_until("zebra, the kernel and the tables agree", lambda: same(router))
+    ways.wait_steady(OVER)
+
+
+def test_last_one_counts(ways):
+    """Several changes in a row, and one that is taken back."""
+    router = ways.router
+    small = node_pool(router)
+    for size in ("full", "small", "full", "small", "full"):
+        configure(router, f"dplane ebpf table-size {size}")
+    wait_until("the tables are full-size", lambda: node_pool(router) > small)
+    # none is under way that would undo it
+    wait_until("no change is under way", lambda: changes(router, "full") == 1 + changes(router, "small"))
+    configure(router, "no dplane ebpf table-size")
+    # as the module's option says
+    wait_until("the tables are small", lambda: node_pool(router) == small)
+    assert not [line for line in router.log().splitlines() if "signal" in line]
+    wait_until("zebra, the kernel and the tables agree", lambda: same(router))
+
+
+def test_source_specific_routes(lab):
+    """A destination with such a route is the kernel's in the new tables, too, and stays so when its ordinary route changes."""
+    dest = "2001:db8:aa::/48"
+    # the kernel takes no next-hop object for such a route
+    built = build(lab, f"no zebra nexthop kernel enable\nip route 203.0.113.0/24 {BORDER}\nipv6 route {dest} r1-m2\n"
+                       f"ipv6 route {dest} from 2001:db8:bb::/48 r1-m1\n")
+    router = built.router
+    router.start()
+
+    def verdict():
+        return router.ask_json(f"show dplane ebpf route {dest} json").get("verdict")
+
+    wait_until("the destination is the kernel's", lambda: verdict() == KERNEL)
+    resize(router, "full")
+    assert verdict() == KERNEL
+    configure(router, f"no ipv6 route {dest} r1-m2", f"ipv6 route {dest} r1-m3")
+    wait_until("nothing differs", lambda: same(router))
+    assert verdict() == KERNEL
+    configure(router, f"no ipv6 route {dest} from 2001:db8:bb::/48 r1-m1", f"no ipv6 route {dest} r1-m3",
+              f"ipv6 route {dest} r1-m2")
+    wait_until("the destination is forwarded", lambda: verdict() == "forward")
+
+
+def test_no_memory(ways):
+    """Without memory for new tables the old ones stay, and the log says so once for each change."""
+    router = ways.router
+    status = Path(f"/proc/{router.pid('zebra')}/status").read_text()
+    used = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmSize:"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    # less than tables of full size take; daemons inherit it
+    resource.setrlimit(resource.RLIMIT_AS, (used + (24 << 20), hard))
+    try:
+        router.restart()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    ways.wait_steady(OVER)
+    small = node_pool(router)
+    witness = ways.witness(RATE)
+    for times in (1, 2):
+        configure(router, "dplane ebpf table-size full")
+        wait_until("zebra says so", lambda: router.log().count("the tables stay of size small") == times)
+        configure(router, f"ip route 198.18.{times}.0/24 10.1.1.2", "dplane ebpf table-size small")
+    seen = witness.stop()
+    assert seen["lost"] == seen["receiverDropped"], seen
+    assert node_pool(router) == small and changes(router, "full") == 0
+    wait_until("zebra, the kernel and the tables agree", lambda: same(router))
+
+
+@pytest.mark.parametrize("delay", (0, 0.05, 0.1, 0.15, 0.2, 0.3))
+def test_zebra_ends_meanwhile(ways, delay):
+    """Wherever in its course: a clean end, and nothing of ours is left."""
+    router = ways.router
+    configure(router, "dplane ebpf table-size full")
+    time.sleep(delay)
+    router.stop_daemon("zebra")
+    assert not [line for line in router.log().splitlines() if "signal 11" in line or "signal 6" in line]
+    assert not router.pin.exists()
+    for device in ("r1-src", "r1-m1"):
+        assert "dplane_ebpf" not in router.sh("bpftool", "net", "show", "dev", device).stdout
+
+
+def test_killed_and_configured_anew(lab):
+    """
+    The configuration comes after zebra's start, which begins with the option's size: what a killed zebra left forwards until
+    it is replaced, once, and then the size is changed. Nothing is lost.
+    """
+    over = dict.fromkeys(TARGETS, (1,))
+    # not by way of another route, which zebra takes out meanwhile
+    ways = build(lab, CONFIG.replace(f"203.0.113.0/24 {BORDER}", "203.0.113.0/24 10.1.1.2"))
+    router = ways.router
+    router.start()
+    ways.wait_steady(over)
+    resize(router, "full")
+    full = node_pool(router)
+    router.config += "dplane ebpf table-size full\n"
+    witness = ways.witness(RATE)
+    os.environ["LD_PRELOAD"] = str(Path(os.environ["DPLANE_EBPF_VTYSH"]).resolve())
+    try:
+        router.restart("-K", "15", signum=signal.SIGKILL)
+    finally:
+        del os.environ["LD_PRELOAD"]
+    wait_until("the tables are full-size again", lambda: node_pool(router) == full and changes(router, "full") == 2)
+    seen = witness.stop()
+    assert seen["lost"] == seen["receiverDropped"] and seen["doubled"] == 0, seen
+    wait_until("all static routes are in", lambda: routes(router) >= STATIC)
     wait_until("zebra, the kernel and the tables agree", lambda: same(router))
