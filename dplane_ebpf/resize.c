@@ -59,6 +59,7 @@ static struct {
 	struct rib_cursor cursor;
 	struct fib_prefix *changing;
 	size_t n_changing, changing_size;
+	size_t to_look; /* so many of them, the first, have not been looked at this time */
 	unsigned int looks;
 	int64_t began;
 } resize;
@@ -193,17 +194,34 @@ static void is_changing(const struct fib_prefix *prefix)
 	resize.changing[resize.n_changing++] = *prefix;
 }
 
-static void look_at_changing(void)
+/* One look at each, some at a time; true while there are more. */
+static bool look_at_changing(int64_t deadline)
 {
-	size_t n = resize.n_changing;
+	while (resize.to_look) {
+		struct fib_prefix prefix = resize.changing[0];
 
-	/* those that still are take the places of those before */
-	resize.n_changing = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct fib_prefix prefix = resize.changing[i];
-
+		/* one that still is goes to the end */
+		resize.changing[0] = resize.changing[--resize.to_look];
+		resize.changing[resize.to_look] = resize.changing[--resize.n_changing];
 		rib_fill_one(&prefix, resize.next.fib, is_changing);
+		if (rib_now() >= deadline)
+			return resize.to_look > 0;
 	}
+	return false;
+}
+
+static void changing(void)
+{
+	if (repair_waiting() >= WAITING_MAX || look_at_changing(rib_now() + CHUNK_US)) {
+		later(GAP_MS);
+		return;
+	}
+	if (!resize.n_changing || ++resize.looks == CHANGING_LOOKS) {
+		resize.phase = SETTLING;
+		resize.looks = 0;
+	}
+	resize.to_look = resize.n_changing;
+	later(LOOK_MS);
 }
 
 /* ---- the exchange ---- */
@@ -279,16 +297,12 @@ static void step(compat_event *event)
 		    !rib_fill(&resize.cursor, resize.next.fib, is_changing, rib_now() + CHUNK_US)) {
 			resize.phase = CHANGING;
 			resize.looks = 0;
+			resize.to_look = resize.n_changing;
 		}
 		later(GAP_MS);
 		break;
 	case CHANGING:
-		look_at_changing();
-		if (!resize.n_changing || ++resize.looks == CHANGING_LOOKS) {
-			resize.phase = SETTLING;
-			resize.looks = 0;
-		}
-		later(LOOK_MS);
+		changing();
 		break;
 	case SETTLING:
 		if (repair_waiting() == 0 && ++resize.looks == SETTLE_LOOKS) {

@@ -316,7 +316,13 @@ void audit_repair(void)
 
 bool audit_start(compat_loop *loop, struct fib *fib)
 {
+	/* beyond the tables that it compares: what it did so far */
+	uint64_t runs = audit.runs, repairs = audit.repairs, longest_us = audit.longest_us;
+
 	memset(&audit, 0, sizeof(audit));
+	audit.runs = runs;
+	audit.repairs = repairs;
+	audit.longest_us = longest_us;
 	audit.loop = loop;
 	audit.fib = fib;
 	audit.worker = worker_start(notify, marks_has);
