@@ -170,6 +170,7 @@ class Raw:
     BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
     HELLO = (f'<hello xmlns="{BASE}"><capabilities><capability>urn:ietf:params:netconf:base:1.0</capability>'
              '</capabilities></hello>').encode() + END
+    GET = f'<rpc message-id="1" xmlns="{BASE}"><get-config><source><running/></source></get-config></rpc>'.encode()
 
     def __init__(self, server, user, says=None):
         """says: whom the session shall take the user for."""
@@ -191,12 +192,25 @@ class Raw:
         self.process.stdin.write(data)
         self.process.stdin.flush()
 
+    def greet(self):
+        """Exchanges greetings, and returns the answer to a first request."""
+        self.send(self.HELLO + self.GET + self.END)
+        # netconfd 2.13 leaves a request that it read together with the greeting until it reads more
+        for _ in range(50):
+            if self._answers(0.2):
+                break
+            self.send(b"\n")
+        return self.receive()
+
+    def _answers(self, timeout):
+        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
+        return bool(ready)
+
     def receive(self, timeout=10):
         """One message, or what came before the server closed."""
         answer = b""
         while self.END not in answer:
-            ready, _, _ = select.select([self.process.stdout], [], [], timeout)
-            if not ready:
+            if not self._answers(timeout):
                 raise LabError(f"no answer within {timeout} s, only {answer!r}")
             part = os.read(self.process.stdout.fileno(), 65536)
             if not part:
