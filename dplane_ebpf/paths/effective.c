@@ -46,7 +46,7 @@ static void take(struct paths_values *to, const struct paths_values *from, uint3
 
 void paths_effective(const struct paths_values *of_hop, const struct paths_values *of_link,
 		     const struct paths_values *measured, struct paths_values *effective,
-		     enum paths_source source[16])
+		     enum paths_source source[PATHS_VALUES])
 {
 	const struct paths_values defaults = {.has = PATHS_METRIC, .metric = PATHS_METRIC_DEFAULT};
 	const struct paths_values *const by_source[] = {
@@ -57,7 +57,7 @@ void paths_effective(const struct paths_values *of_hop, const struct paths_value
 	};
 
 	memset(effective, 0, sizeof(*effective));
-	for (int bit = 0; bit < 16; bit++) {
+	for (int bit = 0; bit < PATHS_VALUES; bit++) {
 		source[bit] = PATHS_DEFAULT;
 		for (int s = PATHS_DEFAULT; s <= PATHS_OF_NEXTHOP; s++) {
 			if (!by_source[s] || !(by_source[s]->has & 1u << bit))

@@ -35,6 +35,7 @@ enum {
 	PATHS_WEIGHT = 1 << 9,
 	PATHS_DRAIN = 1 << 10,
 };
+#define PATHS_VALUES 11
 
 struct paths_values {
 	uint32_t has;
@@ -74,7 +75,7 @@ void paths_quiet(struct paths *paths, bool quiet);
 
 /*
  * These are all the overrides now, in any order; an interface and an address at most once. What differs from before
- * is in force for packets when this returns, and told as events (event.h). Main thread. -ENOMEM: nothing has changed.
+ * is in force for packets when this returns, and told as notices (notice.h). Main thread. -ENOMEM: nothing has changed.
  */
 int paths_configure(struct paths *paths, const struct paths_override *list, size_t n);
 
@@ -95,7 +96,7 @@ struct paths_link_info {
 	struct paths_values measured;
 	struct paths_values effective; /* with PATHS_METRIC in any case */
 	/* where each of them comes from, by the number of its bit in `has` */
-	enum paths_source source[16];
+	enum paths_source source[PATHS_VALUES];
 };
 
 /*

@@ -62,7 +62,7 @@ int64_t overrides_expire(struct overrides *overrides, int64_t now, overrides_cb 
 /* What counts, value by value: the next hop's override before the link's before what was measured; each may be NULL. */
 void paths_effective(const struct paths_values *of_hop, const struct paths_values *of_link,
 		     const struct paths_values *measured, struct paths_values *effective,
-		     enum paths_source source[16]);
+		     enum paths_source source[PATHS_VALUES]);
 
 /* ---- steer.c ---- */
 

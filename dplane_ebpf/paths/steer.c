@@ -19,7 +19,7 @@ static struct judged judge(const struct paths *paths, const struct fib_candidate
 	const struct fib_nexthop_key *key = candidate->key;
 	const char *name = paths_name_of(paths, key->ifindex);
 	const struct override *of_link = NULL, *of_hop = NULL;
-	enum paths_source source[16];
+	enum paths_source source[PATHS_VALUES];
 	struct paths_values values;
 
 	if (name) {

@@ -171,8 +171,13 @@ START_TEST(random_shares_move_the_fewest_flows)
 			weights[i] = 1 + random_below(5);
 		steering = false;
 		group = group_of(weights);
+		/* home is then another place than a new group's slots */
+		set_down(1, true);
+		set_down(2, true);
+		set_down(1, false);
+		set_down(2, false);
 		flows_read(group, &home);
-		for (int change = 0; change < 20; change++) {
+		for (int change = random_below(20); change >= 0; change--) {
 			for (uint32_t i = 0; i < MEMBERS; i++)
 				shares[i] = i < members && random_below(3) ? random_below(40) : 0;
 			if (!shares[0])

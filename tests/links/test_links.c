@@ -349,9 +349,8 @@ START_TEST(deleted_and_made_again)
 	run("ip -batch - <<-E\nlink del dev x0\n"
 	    "link add dev x0 index %u type veth peer name x1 index %u\nlink set dev x0 up\nE",
 	    ifindex, peer);
+	wait_for(!is_local("10.0.0.1") && programs(ifindex) == 1);
 	wait_for(get("x0").ifindex == ifindex && attached("x0"));
-	ck_assert(!is_local("10.0.0.1"));
-	wait_for(programs(ifindex) == 1);
 	run("ip link del dev x0");
 	wait_for(interfaces() == 1);
 	ck_assert_uint_eq(get("lo").ifindex, 1);
