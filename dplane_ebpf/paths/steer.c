@@ -36,8 +36,8 @@ static struct judged judge(const struct paths *paths, const struct fib_candidate
 }
 
 /*
- * Drained members have nothing, unless all are; of the others those with the lowest metric share by weight. What each is asked for is
- * looked up twice, so that no room is needed for the answers.
+ * Drained members have nothing, unless all are; of the others those with the lowest metric share by weight. What each
+ * is asked for is looked up in each pass, so that no room is needed for the answers.
  */
 bool paths_steerer(void *arg, struct fib_candidate *candidates, size_t n)
 {

@@ -386,8 +386,8 @@ START_TEST(addresses_come_and_go)
 	uint64_t before = locals();
 
 	run("ip addr add 192.0.2.129/25 broadcast 192.0.2.200 dev x0");
-	wait_for(is_local("192.0.2.129"));
-	ck_assert(is_local("192.0.2.128") && is_local("192.0.2.255") && is_local("192.0.2.200"));
+	wait_for(is_local("192.0.2.129") && is_local("192.0.2.128") && is_local("192.0.2.255") &&
+		 is_local("192.0.2.200"));
 	ck_assert(!is_local("192.0.2.130") && !is_local("192.0.2.127"));
 	run("ip addr change 192.0.2.129/25 dev x0 valid_lft 1000 preferred_lft 900");
 	run("ip addr del 192.0.2.129/25 dev x0");

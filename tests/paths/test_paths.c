@@ -162,9 +162,15 @@ START_TEST(drained_links_are_left)
 	list[2] = override_of("eth3", PATHS_DRAIN, 0);
 	configure(list, 2);
 	ck_shares(group, 0, 0, 1);
-	/* nowhere to go */
+	/* nowhere to go: as if none were */
 	configure(list, 3);
 	ck_shares(group, 2, 1, 1);
+	list[0].values.has |= PATHS_WEIGHT;
+	list[0].values.weight = 9;
+	list[1].values.has |= PATHS_METRIC;
+	list[1].values.metric = PATHS_METRIC_DEFAULT + 1;
+	configure(list, 3);
+	ck_shares(group, 9, 0, 1);
 	fib_group_drop(fib, group);
 }
 END_TEST
