@@ -39,7 +39,8 @@ void boot_check(void)
 	/* the integrated file stands beside zebra's own */
 	snprintf(zebra_conf, sizeof(zebra_conf), "%s", config_default);
 	snprintf(path, sizeof(path), "%s/frr.conf", dirname(zebra_conf));
-	if ((root && !yang_dnode_is_default_recursive(root)) || !has_our_lines(path))
+	if ((root && !yang_dnode_is_default_recursive(root)) || commit_waits() ||
+	    !has_our_lines(path))
 		return;
 	dpe_log(LOG_ERR,
 		"the lines of %s that begin with \"" OURS

@@ -54,7 +54,7 @@ static bool good_interface(struct vty *vty, const char *name)
 static int set_leaf(struct vty *vty, const char *xpath, const char *value)
 {
 	nb_cli_enqueue_change(vty, xpath, value ? NB_OP_MODIFY : NB_OP_DESTROY, value);
-	return nb_cli_apply_changes(vty, NULL);
+	return commit_changes(vty);
 }
 
 static int run_dplane_ebpf_kernel_only(struct vty *vty, const struct words *words)
@@ -62,14 +62,14 @@ static int run_dplane_ebpf_kernel_only(struct vty *vty, const struct words *word
 	/* a leaf with a default is not deleted but set to it */
 	nb_cli_enqueue_change(vty, NORTHBOUND_ROOT "/enabled", NB_OP_MODIFY,
 			      words->no ? "true" : "false");
-	return nb_cli_apply_changes(vty, NULL);
+	return commit_changes(vty);
 }
 
 static int run_dplane_ebpf_bypass(struct vty *vty, const struct words *words)
 {
 	nb_cli_enqueue_change(vty, NORTHBOUND_ROOT "/bypass-allowed", NB_OP_MODIFY,
 			      words->no ? "false" : "true");
-	return nb_cli_apply_changes(vty, NULL);
+	return commit_changes(vty);
 }
 
 static int run_dplane_ebpf_table_size(struct vty *vty, const struct words *words)
@@ -134,7 +134,7 @@ static int run_dplane_ebpf_interface(struct vty *vty, const struct words *words)
 	else if (what)
 		nb_cli_enqueue_change(vty, leaf, NB_OP_MODIFY,
 				      bypass == words->no ? "false" : "true");
-	return nb_cli_apply_changes(vty, NULL);
+	return commit_changes(vty);
 }
 
 /* What a line is about: a link, maybe one next hop on it. */
@@ -188,7 +188,7 @@ static int set_value(struct vty *vty, const struct target *target, const char *l
 	if (target->hop[0])
 		nb_cli_enqueue_change(vty, target->hop, NB_OP_CREATE, NULL);
 	nb_cli_enqueue_change(vty, xpath, value ? NB_OP_MODIFY : NB_OP_CREATE, value);
-	return nb_cli_apply_changes(vty, NULL);
+	return commit_changes(vty);
 }
 
 /* Removes a leaf, or all if it is NULL; and entries that say nothing any more. */
@@ -205,7 +205,7 @@ static int remove_value(struct vty *vty, const struct target *target, const char
 	snprintf(xpath, sizeof(xpath), "%s/%s", entry_of(target), leaf ? leaf : "");
 	if (leaf && says_more(hop ? hop : link, leaf)) {
 		nb_cli_enqueue_change(vty, xpath, NB_OP_DESTROY, NULL);
-		return nb_cli_apply_changes(vty, NULL);
+		return commit_changes(vty);
 	}
 	LY_LIST_FOR(lyd_child(link), child)
 		hops += (child->schema->nodetype & LYS_LIST) != 0;
@@ -213,7 +213,7 @@ static int remove_value(struct vty *vty, const struct target *target, const char
 	if (hop && hops == 1 && !says_more(link, "next-hop"))
 		hop = NULL;
 	nb_cli_enqueue_change(vty, hop ? target->hop : target->link, NB_OP_DESTROY, NULL);
-	return nb_cli_apply_changes(vty, NULL);
+	return commit_changes(vty);
 }
 
 static int run_dplane_ebpf_link_metric(struct vty *vty, const struct words *words)
@@ -232,7 +232,7 @@ static int run_dplane_ebpf_link_metric(struct vty *vty, const struct words *word
 		nb_cli_enqueue_change(vty, target.link, NB_OP_CREATE, NULL);
 		if (target.hop[0])
 			nb_cli_enqueue_change(vty, target.hop, NB_OP_CREATE, NULL);
-		return nb_cli_apply_changes(vty, NULL);
+		return commit_changes(vty);
 	}
 	keyword = words->token[target.next]->text;
 	is_lifetime = strcmp(keyword, "lifetime") == 0;
@@ -274,12 +274,14 @@ static int run_dplane_ebpf_link_metric_description(struct vty *vty, const struct
 	{ \
 		const struct words words = read_words(argc, argv); \
 \
+		commit_begin(vty); \
 		return run_##name(vty, &words); \
 	} \
 	DEFUN(no_##name, no_##name##_cmd, no_string, no_help) \
 	{ \
 		const struct words words = read_words(argc, argv); \
 \
+		commit_begin(vty); \
 		return run_##name(vty, &words); \
 	}
 DPE_CONFIG_COMMANDS(X)

@@ -295,6 +295,7 @@ static int finish(struct vty *vty, bool commit)
 
 	if (pending.owner != vty || pending.too_large || !pending.target.len)
 		return refuse(vty, "failed", NULL, "nothing was handed over, or too much");
+	commit_settle();
 	base = parse(vty, &pending.base, &ret);
 	if (ret == CMD_SUCCESS)
 		target = parse(vty, &pending.target, &ret);
@@ -326,7 +327,7 @@ static int show_status(struct vty *vty)
 
 	json_object_int_add(object, "instance", pending.instance);
 	json_object_int_add(object, "version", config_version());
-	json_object_boolean_add(object, "read", zlog_sink_released());
+	json_object_boolean_add(object, "read", zlog_sink_released() && !commit_waits());
 	json_object_int_add(object, "event", notice_last());
 	vty_out(vty, "%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
 	json_object_put(object);

@@ -27,6 +27,7 @@ bool northbound_start(compat_loop *loop, char *error, size_t error_len)
 		return false;
 	state_start(loop);
 	notification_start(loop);
+	commit_start(loop);
 	cli_init();
 	datastore_init();
 	started = true;
@@ -46,5 +47,6 @@ void northbound_stop(void)
 	notification_stop();
 	state_stop();
 	datastore_stop();
+	commit_stop();
 	started = false;
 }

@@ -48,6 +48,21 @@ void state_print(struct vty *vty);
 void cli_callbacks(struct nb_node *node);
 void cli_init(void);
 
+/*
+ * commit.c: each command calls commit_begin() before it looks at the candidate, and commit_changes() in the place of
+ * nb_cli_apply_changes().
+ */
+void commit_start(compat_loop *loop);
+void commit_stop(void);
+void commit_begin(struct vty *vty);
+int commit_changes(struct vty *vty);
+/*
+ * Tries again what lines of a file FRR had no time for. Whoever changes something by another way calls it before.
+ * commit_waits(): whether some still wait.
+ */
+void commit_settle(void);
+bool commit_waits(void);
+
 /* datastore.c: what a NETCONF server needs of zebra. */
 void datastore_init(void);
 void datastore_stop(void);

@@ -6,6 +6,7 @@ DPLANE_EBPF_MODULE   the module under test; "none" runs FRR as it is, the refere
 DPLANE_EBPF_VTYSH    the vtysh extension
 DPLANE_EBPF_WITNESS  witness, as built; without it the compiler is called
 DPLANE_EBPF_NETCONF  the NETCONF server's module
+DPLANE_EBPF_BUSY     busy.c, as built
 """
 
 import os

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How a command's changes are committed: each command by itself, so that an error is told at the line which made it. Where
+ * FRR's mgmtd has zebra change something at that moment (FRR 9 and later), FRR refuses the commit; the lines of a file
+ * (vtysh -b, vtysh -f, frr-reload.py) then wait here until it is done, since nobody repeats them.
+ */
+#include "dplane_ebpf/northbound/northbound.h"
+
+#include "lib/command.h"
+#include "lib/northbound_cli.h"
+#include "lib/vty.h"
+
+#include "dplane_ebpf/log.h"
+
+#define RETRY_MS 20
+#define GIVE_UP_SECONDS 30
+/* Lines of which a thousand take a second, so that zebra's main thread has time for others. */
+#define AT_ONCE 50
+
+struct change {
+	struct change *next;
+	enum nb_operation operation;
+	char *value; /* may be NULL */
+	char xpath[];
+};
+
+/* What one command changes. */
+struct line {
+	struct line *next;
+	struct change *changes;
+};
+
+/* In the order they were given. */
+static struct {
+	struct line *lines;
+	bool in_candidate; /* of vtys, as of this version */
+	uint32_t version;
+	time_t since; /* monotime() */
+	compat_loop *loop;
+	compat_event *timer;
+} waiting;
+
+static void line_free(struct line *line)
+{
+	struct change *change;
+
+	while ((change = line->changes)) {
+		line->changes = change->next;
+		free(change->value);
+		free(change);
+	}
+	free(line);
+}
+
+static void drop_first(void)
+{
+	struct line *line = waiting.lines;
+
+	waiting.lines = line->next;
+	line_free(line);
+}
+
+static struct change *change_new(const char *xpath, enum nb_operation operation, const char *value)
+{
+	size_t len = strlen(xpath) + 1;
+	struct change *change = calloc(1, sizeof(*change) + len);
+
+	if (!change)
+		return NULL;
+	change->operation = operation;
+	change->value = value ? strdup(value) : NULL;
+	memcpy(change->xpath, xpath, len);
+	if (value && !change->value) {
+		free(change);
+		return NULL;
+	}
+	return change;
+}
+
+static struct line *line_new(const struct vty *vty)
+{
+	struct line *line = calloc(1, sizeof(*line));
+	struct change **end = line ? &line->changes : NULL;
+
+	for (size_t i = 0; line && i < vty->num_cfg_changes; i++) {
+		*end = change_new(vty->cfg_changes[i].xpath, vty->cfg_changes[i].operation,
+				  vty->cfg_changes[i].value);
+		if (!*end) {
+			line_free(line);
+			return NULL;
+		}
+		end = &(*end)->next;
+	}
+	return line;
+}
+
+static void edit(struct nb_config *candidate, const struct line *line)
+{
+	for (const struct change *change = line->changes; change; change = change->next) {
+		const struct nb_node *node = nb_node_find(change->xpath);
+
+		/* what cannot be edited was told when the command was given */
+		if (node)
+			compat_candidate_edit(candidate, node, change->operation, change->xpath,
+					      change->value);
+	}
+}
+
+static int commit(const struct line *line, char *message, size_t len)
+{
+	struct nb_config *candidate = nb_config_dup(running_config);
+	int ret;
+
+	edit(candidate, line);
+	ret = compat_candidate_commit(NULL, candidate, true, message, len);
+	nb_config_free(candidate);
+	return ret;
+}
+
+/* FRR has no time for it now. A lock that somebody took is not that. */
+static bool is_busy(int ret)
+{
+	return ret == NB_ERR_LOCKED && !nb_running_lock_check(NB_CLIENT_CLI, NULL);
+}
+
+/* Whether it waits no longer. */
+static bool settled(const struct line *line)
+{
+	char message[BUFSIZ] = "";
+	int ret = commit(line, message, sizeof(message));
+
+	if (is_busy(ret))
+		return false;
+	if (ret != NB_OK && ret != NB_ERR_NO_CHANGES) {
+		dpe_log(LOG_ERR, "a line of a configuration file was refused: %s",
+			message[0] ? message : nb_err_name(ret));
+		/* as FRR does, so that it does not spoil what others change */
+		nb_config_replace(vty_shared_candidate_config, running_config, true);
+		waiting.in_candidate = false;
+	}
+	return true;
+}
+
+static void settle(size_t most);
+
+static void settle_event(compat_event *event)
+{
+	settle(AT_ONCE);
+}
+
+static void await(void)
+{
+	compat_cancel_event(&waiting.timer);
+	compat_add_timer_msec(waiting.loop, settle_event, RETRY_MS, &waiting.timer);
+}
+
+static void settle(size_t most)
+{
+	while (waiting.lines && most-- > 0 && settled(waiting.lines)) {
+		drop_first();
+		waiting.since = monotime(NULL);
+	}
+	if (waiting.lines && monotime(NULL) - waiting.since < GIVE_UP_SECONDS) {
+		await();
+		return;
+	}
+	if (waiting.lines) {
+		dpe_log(LOG_ERR,
+			"lines of a configuration file are NOT in force: FRR was busy with another transaction for %d s; load it again",
+			GIVE_UP_SECONDS);
+		nb_config_replace(vty_shared_candidate_config, running_config, true);
+	}
+	commit_stop();
+}
+
+void commit_settle(void)
+{
+	if (waiting.lines)
+		settle(SIZE_MAX);
+}
+
+bool commit_waits(void)
+{
+	return waiting.lines != NULL;
+}
+
+static void in_candidate(const struct vty *vty)
+{
+	waiting.in_candidate = true;
+	waiting.version = vty->candidate_config->version;
+}
+
+void commit_begin(struct vty *vty)
+{
+	commit_settle();
+	if (!waiting.lines || frr_get_cli_mode() != FRR_CLI_CLASSIC)
+		return;
+	if (running_config->version > vty->candidate_config->version)
+		nb_config_replace(vty->candidate_config, running_config, true);
+	if (waiting.in_candidate && waiting.version == vty->candidate_config->version)
+		return;
+	/* the command shall see what came before it */
+	for (const struct line *line = waiting.lines; line; line = line->next)
+		edit(vty->candidate_config, line);
+	in_candidate(vty);
+}
+
+/* FRR makes the candidate anew when it refuses something. */
+static int apply(struct vty *vty)
+{
+	int ret = nb_cli_apply_changes(vty, NULL);
+
+	if (ret != CMD_SUCCESS)
+		waiting.in_candidate = false;
+	return ret;
+}
+
+/* As apply(), but at once also in a file, of which FRR would commit the line with the next one. */
+static int apply_now(struct vty *vty)
+{
+	int ret;
+
+	vty->pending_allowed = false;
+	ret = apply(vty);
+	vty->pending_allowed = true;
+	return ret;
+}
+
+int commit_changes(struct vty *vty)
+{
+	bool first = !waiting.lines;
+	struct line *line, **end = &waiting.lines;
+	char message[BUFSIZ];
+
+	if (!vty->pending_allowed || vty->pending_commit || frr_get_cli_mode() != FRR_CLI_CLASSIC)
+		return apply(vty);
+	if (first && apply_now(vty) == CMD_SUCCESS)
+		return CMD_SUCCESS;
+	line = line_new(vty);
+	if (!line) {
+		vty_out(vty, "%% Out of memory: it is not tried again\n");
+		return CMD_WARNING_CONFIG_FAILED;
+	}
+	/* FRR has told the user why it refused it, and nobody else: ask once more */
+	if (first && !is_busy(commit(line, message, sizeof(message)))) {
+		line_free(line);
+		return CMD_WARNING_CONFIG_FAILED;
+	}
+	while (*end)
+		end = &(*end)->next;
+	*end = line;
+	edit(vty->candidate_config, line);
+	in_candidate(vty);
+	if (first) {
+		waiting.since = monotime(NULL);
+		await();
+		vty_out(vty,
+			"%% This line and those after it are tried again until the other transaction has ended\n");
+	}
+	return CMD_SUCCESS;
+}
+
+void commit_start(compat_loop *loop)
+{
+	waiting.loop = loop;
+}
+
+void commit_stop(void)
+{
+	while (waiting.lines)
+		drop_first();
+	compat_cancel_event(&waiting.timer);
+}

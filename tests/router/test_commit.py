@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lines of a file come to be in force, whatever else zebra is busy with; who types a command is told at once."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import topology
+from test_config import Session
+from topology import wait_until
+
+METRIC = "dplane ebpf link-metric"
+
+
+@pytest.fixture(scope="module")
+def router(module):
+    if not module:
+        pytest.skip("DPLANE_EBPF_MODULE=none: nothing to configure")
+    busy = Path(os.environ["DPLANE_EBPF_BUSY"]).resolve()
+    with topology.Lab("commit", module) as lab:
+        made = lab.router("r1", daemons=("zebra",), config="hostname r1\n")
+        made.start(module=[*made.module_arguments(), "-M", busy])
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def clean(router):
+    yield
+    assert router.pid("zebra"), "zebra is gone"
+    session = Session(router)
+    for line in lines(router):
+        wait_until(f"no {line}", lambda: session(f"no {line}"))
+    assert not lines(router)
+
+
+def lines(router):
+    return [line for line in router.ask("show running-config").splitlines() if "dplane ebpf" in line]
+
+
+def file(router):
+    """A session that does what vtysh does for a file."""
+    session = Session(router)
+    assert session("XFRR_start_configuration")
+    return session
+
+
+def be_busy(router, milliseconds):
+    assert router.ask(f"busy-for {milliseconds}") == ""
+
+
+def read(router):
+    return router.ask_json("show dplane ebpf datastore status")["read"]
+
+
+def test_changed_meanwhile_by_another(router):
+    """FRR makes the candidate of a file anew then; the line before is not lost with it."""
+    reading, other = file(router), Session(router)
+    for i in range(20):
+        assert reading(f"{METRIC} a{i} metric {i + 1}")
+        assert other(f"{METRIC} b{i} metric {i + 1}")
+    assert reading("XFRR_end_configuration")
+    assert set(lines(router)) == {f"{METRIC} {who}{i} metric {i + 1}" for who in "ab" for i in range(20)}
+
+
+def test_wrong_line_is_told_alone(router):
+    """At its own line, and no other goes with it."""
+    reading = file(router)
+    assert reading(f"{METRIC} eth1 min-delay 50")
+    assert not reading(f"{METRIC} eth1 max-delay 20") and "delay-min exceeds delay-max" in reading.said
+    assert reading(f"{METRIC} eth1 weight 3")
+    assert reading("XFRR_end_configuration")
+    assert lines(router) == [f"{METRIC} eth1 min-delay 50", f"{METRIC} eth1 weight 3"]
+
+
+def test_typed_is_refused_while_busy(router):
+    """Who types it is there to repeat it; nothing is done later, unasked."""
+    be_busy(router, 500)
+    session = Session(router)
+    assert not session(f"{METRIC} eth1 metric 20") and "transaction" in session.said
+    wait_until("it is accepted", lambda: session(f"{METRIC} eth1 weight 3"), timeout=10)
+    assert lines(router) == [f"{METRIC} eth1 weight 3"]
+
+
+def test_file_waits_while_busy(router):
+    """All of it is in force in the end, in its order, and each line sees the ones before it."""
+    be_busy(router, 1000)
+    reading = file(router)
+    assert reading(f"{METRIC} eth1 metric 20") and "tried again" in reading.said
+    for line in (f"{METRIC} eth1 192.0.2.1 weight 2", f"{METRIC} eth1 metric 30", f"{METRIC} eth2 drain",
+                 # the last of eth2: its entry goes with it
+                 f"no {METRIC} eth2 drain"):
+        assert reading(line), reading.said
+    # wrong in itself: told now
+    assert not reading(f"{METRIC} eth1 metric 0")
+    assert reading("XFRR_end_configuration")
+    assert not read(router), "a NETCONF server may not yet take this for all there is"
+    assert lines(router) == []
+    wait_until("all is read", lambda: read(router), timeout=10)
+    assert lines(router) == [f"{METRIC} eth1 metric 30", f"{METRIC} eth1 192.0.2.1 weight 2"]
+    assert "refused" not in router.log() and "NOT in force" not in router.log()
+
+
+def test_contradiction_while_busy(router):
+    """What is found wrong only later is in the log; the other lines are in force, and it spoils nothing later."""
+    be_busy(router, 1000)
+    reading = file(router)
+    for line in (f"{METRIC} eth1 min-delay 50", f"{METRIC} eth1 weight 3", f"{METRIC} eth1 max-delay 20"):
+        assert reading(line), reading.said
+    assert reading("XFRR_end_configuration")
+    wait_until("all is read", lambda: read(router), timeout=10)
+    assert lines(router) == [f"{METRIC} eth1 min-delay 50", f"{METRIC} eth1 weight 3"]
+    assert "delay-min exceeds delay-max" in router.log()
+    typed = Session(router)
+    assert typed(f"{METRIC} eth1 metric 7"), typed.said
