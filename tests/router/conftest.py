@@ -109,6 +109,14 @@ def lab(module):
         yield own
 
 
+@pytest.fixture(scope="session")
+def users():
+    """Accounts for NETCONF."""
+    import netconf  # which wants ncclient, and the other tests do not
+    with netconf.Users() as made:
+        yield made
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what zebra logged last."""

@@ -202,6 +202,11 @@ class Raw:
             self.send(b"\n")
         return self.receive()
 
+    def ask(self, request):
+        """An operation, as XML; its answer."""
+        self.send(f'<rpc message-id="2" xmlns="{self.BASE}" xmlns:nc="{self.BASE}">{request}</rpc>'.encode() + self.END)
+        return self.receive()
+
     def _answers(self, timeout):
         ready, _, _ = select.select([self.process.stdout], [], [], timeout)
         return bool(ready)

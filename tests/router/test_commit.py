@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import topology
-from test_config import Session
+from doors import Session
 from topology import wait_until
 
 METRIC = "dplane ebpf link-metric"

@@ -2,21 +2,19 @@
 """Configuration: vtysh, frr.conf, frr-reload.py, and what zebra makes of nonsense."""
 
 import os
-import random
-import shutil
-import signal
-import socket
+import pty
+import re
+import select
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from topology import LabError, wait_until
+from doors import Editor, Session, configurable, raw
+from topology import wait_until
 
-VTYSH = os.environ.get("DPLANE_EBPF_VTYSH")
 RELOAD = Path("/usr/lib/frr/frr-reload.py")
 
 # each line as it is written, and its "no" forms
@@ -69,61 +67,12 @@ BAD = [
 ]
 
 
-class Doors:
-    """A router, and its configuration by vtysh, by zebra's own socket and by file."""
-
-    def __init__(self, router, directory):
-        self.router = router
-        self.file = Path("/etc/frr") / router.ns / "frr.conf"
-        # what frr-reload.py takes for its vtysh
-        self.bin = directory / "bin"
-        self.bin.mkdir()
-        (self.bin / "vtysh").write_text(f"#!/bin/sh\nexec env LD_PRELOAD={VTYSH} /usr/bin/vtysh \"$@\"\n")
-        (self.bin / "vtysh").chmod(0o755)
-
-    def vtysh(self, *arguments, given=None):
-        return subprocess.run([self.bin / "vtysh", "-N", self.router.ns, *arguments], input=given,
-                              capture_output=True, text=True, timeout=120, check=False)
-
-    def configure(self, *commands):
-        """A line each; what vtysh says."""
-        done = self.vtysh(*(part for command in ("configure terminal", *commands) for part in ("-c", command)))
-        return done.stdout + done.stderr
-
-    def lines(self):
-        """Our lines of the running configuration, from vtysh."""
-        shown = self.vtysh("-c", "show running-config").stdout
-        return [line for line in shown.splitlines() if "dplane ebpf" in line]
-
-    def datastore(self):
-        return self.router.ask("show dplane ebpf datastore running")
-
-    def restart(self):
-        """As systemd does: zebra, then vtysh -b."""
-        self.router.stop_daemon("zebra")
-        self.router.start_daemon("zebra")
-        return self.vtysh("-b")
-
-    def reset(self):
-        for line in reversed(self.lines()):
-            self.configure("no " + line)
-
-
 @pytest.fixture(scope="module")
 def doors(module, tmp_path_factory):
-    import topology
     if not module:
         pytest.skip("DPLANE_EBPF_MODULE=none: nothing to configure")
-    with topology.Lab("config", module) as lab:
-        router = lab.router("r1", daemons=("zebra",), config="hostname r1\n")
-        lab.link(router, lab.host("h1"))
-        router.start()
-        made = Doors(router, tmp_path_factory.mktemp("config"))
-        made.file.parent.mkdir(exist_ok=True)
-        lab.give_to_frr(made.file.parent)
-        (made.file.parent / "vtysh.conf").write_text("service integrated-vtysh-config\n")
+    with configurable("config", module, tmp_path_factory.mktemp("config")) as made:
         yield made
-        shutil.rmtree(made.file.parent, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -246,27 +195,81 @@ def test_unknown_interface_waits(doors):
     assert link[0]["overrideState"] == "waiting" and link[0]["configured"]["metric"] == 5
 
 
+class Terminal:
+    """An interactive vtysh: what it shows while somebody types."""
+
+    def __init__(self, doors):
+        pid, self.terminal = pty.fork()
+        if pid == 0:
+            os.execve(doors.bin / "vtysh", ["vtysh", "-N", doors.router.ns],
+                      dict(os.environ, TERM="dumb", VTYSH_PAGER="cat", COLUMNS="200"))
+        self.expect(lambda shown: shown.endswith("# "), "a prompt")
+
+    def expect(self, ends, what):
+        """All that it shows until that ends it."""
+        shown = ""
+        while not ends(shown):
+            ready, _, _ = select.select([self.terminal], [], [], 10)
+            assert ready, f"no {what} in {shown!r}"
+            shown += os.read(self.terminal, 65536).decode(errors="replace")
+        return shown
+
+    def type(self, keys, until):
+        """Keys, and what is shown until this is among it."""
+        os.write(self.terminal, keys.encode())
+        return self.expect(lambda shown: until in shown, repr(until))
+
+    def enter(self, line):
+        """A line, and what is shown until the next prompt."""
+        os.write(self.terminal, line.encode() + b"\n")
+        return self.expect(lambda shown: shown.endswith("(config)# "), "a prompt")
+
+    def close(self):
+        os.close(self.terminal)
+        os.wait()
+
+
 def test_completion_and_help(doors):
-    offered = doors.vtysh("-c", "configure terminal", "-c", "list").stdout
-    assert "dplane ebpf link-metric IFNAME" in offered and "no dplane ebpf link-metric IFNAME" in offered
-    done = doors.vtysh(given="configure terminal\ndplane ebpf ?\n\x15exit\n")
-    assert done.returncode == 0
+    """Tab completes each word, and ? says what may come next, in vtysh as in zebra."""
+    terminal = Terminal(doors)
+    try:
+        terminal.enter("configure terminal")
+        terminal.type("dpl\t", "dplane ")
+        terminal.type("eb\t", "ebpf ")
+        offered = terminal.type("?", "table-size")
+        for word, help_text in (("bypass", "Take the fast path"), ("hold-time", "How long tables forward"),
+                                ("interface", "Settings of an interface"), ("kernel-only", "Forward nothing in eBPF"),
+                                ("link-metric", "Metrics of a link")):
+            assert re.search(rf"  {word} +{help_text}", offered), offered
+        terminal.type("link-m\t", "link-metric ")
+        terminal.type("eth1 wei\t", "weight ")
+        assert re.search(r"\(1-65535\) +Weight", terminal.type("?", "Weight"))
+        terminal.enter("3")
+        assert doors.lines() == ["dplane ebpf link-metric eth1 weight 3"]
+        terminal.type("no dplane ebpf link-m\t", "link-metric ")
+        assert "description" in terminal.type("eth1 ?", "weight")
+        terminal.enter("")
+        assert doors.lines() == []
+        # what a tired operator mistypes
+        assert "Unknown command" in terminal.enter("dplane ebpf link-metrik eth1 drain")
+        assert "incomplete" in terminal.enter("dplane ebpf link-metric")
+        assert "incomplete" in terminal.enter("dplane ebpf link-metric eth1 metric")
+        assert doors.lines() == []
+    finally:
+        terminal.close()
 
 
-def raw(router, data):
-    """Bytes to zebra's socket; what it answers until it closes or falls silent."""
-    with socket.socket(socket.AF_UNIX) as vty:
-        vty.settimeout(5)
-        vty.connect(str(router.run_directory / "zebra.vty"))
-        try:
-            vty.sendall(data)
-            vty.shutdown(socket.SHUT_WR)
-            answer = b""
-            while part := vty.recv(65536):
-                answer += part
-        except OSError:
-            pass
-        return answer
+def test_bad_lines_in_a_file(doors):
+    """Each is told with its number, and those around it are in force."""
+    path = doors.file.parent / "bad.conf"
+    good = [f"dplane ebpf link-metric good{i} metric {i + 1}" for i in range(len(BAD))]
+    path.write_text("\n".join(line for pair in zip(good, (bad for bad, _ in BAD)) for line in pair) + "\n")
+    done = doors.vtysh("-f", str(path))
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    for number, (bad, names) in enumerate(BAD):
+        assert f"line {2 * number + 2}" in said and names in said, (bad, said)
+    assert sorted(doors.lines()) == sorted(good)
 
 
 @pytest.mark.parametrize("data", [
@@ -305,73 +308,6 @@ def test_a_thousand_at_once(doors):
 
 
 # ---- many doors at once
-
-class Editor(threading.Thread):
-    """Random edits of links of its own, so that it knows what must be there at the end."""
-
-    def __init__(self, number, apply, count, seed, only_known=False):
-        """only_known: removes nothing that is not there."""
-        super().__init__()
-        self.only_known = only_known
-        self.links = [f"t{number}-{i}" for i in range(4)]
-        self.apply = apply
-        self.count = count
-        self.random = random.Random(seed * 1000 + number)
-        self.expected = {}
-        self.failure = None
-
-    def edit(self):
-        """A line, whether it is good, and what becomes of the model."""
-        link = self.random.choice(self.links)
-        where = self.random.choice(("", " 192.0.2.1", " 2001:db8::1"))
-        keyword, value, good = self.random.choice((
-            ("metric", self.random.randint(1, 16777215), True), ("weight", self.random.randint(1, 65535), True),
-            ("delay-variation", self.random.randint(0, 16777215), True), ("drain", "", True),
-            ("metric", 0, False), ("weight", "much", False), ("packet-loss", "60", False), ("nonsense", 1, False)))
-        line = f"dplane ebpf link-metric {link}{where} {keyword} {value}".rstrip()
-        removable = not self.only_known or (link + where, keyword) in self.expected
-        if good and removable and self.random.random() < 0.3:
-            return "no " + line, True, (link + where, keyword), None
-        return line, good, (link + where, keyword), str(value)
-
-    def run(self):
-        try:
-            for _ in range(self.count):
-                line, good, key, value = self.edit()
-                accepted = self.apply(line)
-                if accepted != good:
-                    raise LabError(f"{line!r} was {'accepted' if accepted else 'refused'}")
-                if good and value is None:
-                    self.expected.pop(key, None)
-                elif good:
-                    self.expected[key] = value
-        except Exception as error:  # pylint: disable=broad-except
-            self.failure = error
-
-    def lines(self):
-        return {f"dplane ebpf link-metric {where} {keyword} {value}".rstrip()
-                for (where, keyword), value in self.expected.items()}
-
-
-class Session:
-    """A long connection to zebra's socket, in configuration mode."""
-
-    def __init__(self, router):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(30)
-        self.socket.connect(str(router.run_directory / "zebra.vty"))
-        self.said = ""
-        for command in ("enable", "configure terminal"):
-            self(command)
-
-    def __call__(self, command):
-        self.socket.sendall(command.encode() + b"\0")
-        answer = b""
-        while not (len(answer) >= 4 and answer[-4:-1] == b"\0\0\0"):
-            answer += self.socket.recv(65536)
-        self.said = answer[:-4].decode(errors="replace").strip()
-        return answer[-1] == 0
-
 
 def test_random_edits_by_many_doors(doors):
     """Whatever is said, and by how many at once: zebra, its file and what it reads from it agree at the end."""

@@ -9,17 +9,9 @@ import pytest
 from lxml import etree
 
 import netconf
-from test_config import Editor, Session
+from doors import VTYSH, Editor, Session
 from netconf import NAMESPACE, configuration, edit, link, refused, zebra_configuration
 from topology import wait_until
-
-VTYSH = os.environ.get("DPLANE_EBPF_VTYSH")
-
-
-@pytest.fixture(scope="module")
-def users():
-    with netconf.Users() as made:
-        yield made
 
 
 @pytest.fixture
