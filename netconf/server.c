@@ -13,6 +13,8 @@
 #include "netconf/store.h"
 #include "netconf/tree.h"
 
+#include "yang/frr-dplane-ebpf.yang.h"
+
 #define VTY_DEFAULT "/run/frr/zebra.vty"
 
 ncx_module_t *yang_module;
@@ -218,7 +220,8 @@ status_t y_frr_dplane_ebpf_init(const xmlChar *modname, const xmlChar *revision)
 	(void)modname;
 	(void)revision;
 	zebra_init(path && path[0] ? path : VTY_DEFAULT);
-	res = ncxmod_load_module(YANG_MODULE, YANG_REVISION, &profile->agt_savedevQ, &yang_module);
+	res = ncxmod_load_module(YANG_MODULE, (const xmlChar *)FRR_DPLANE_EBPF_YANG_REVISION,
+				 &profile->agt_savedevQ, &yang_module);
 	if (res == NO_ERR)
 		res = agt_rpc_register_method(YANG_MODULE, (const xmlChar *)"clear-counters",
 					      AGT_RPC_PH_INVOKE, clear_counters);

@@ -26,7 +26,6 @@
 #include <xml_wr.h>
 
 #define YANG_MODULE ((const xmlChar *)"frr-dplane-ebpf")
-#define YANG_REVISION ((const xmlChar *)"2026-11-23")
 #define YANG_ROOT ((const xmlChar *)"dplane-ebpf")
 #define YANG_NAMESPACE "http://frrouting.org/yang/dplane-ebpf"
 

@@ -209,6 +209,18 @@ void config_apply_running(void)
 		apply(root);
 }
 
+const char *config_description(const char *interface, const char *address)
+{
+	char xpath[XPATH_MAXLEN];
+	const struct lyd_node *leaf;
+
+	snprintf(xpath, sizeof(xpath),
+		 NORTHBOUND_ROOT "/link-metrics/link[interface='%s']%s%s%s/description", interface,
+		 address ? "/next-hop[address='" : "", address ? address : "", address ? "']" : "");
+	leaf = yang_dnode_get(running_config->dnode, xpath);
+	return leaf ? lyd_get_value(leaf) : NULL;
+}
+
 void config_callbacks(struct nb_node *node)
 {
 	const struct lysc_node *snode = node->snode;

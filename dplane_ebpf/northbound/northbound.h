@@ -36,6 +36,8 @@ void config_callbacks(struct nb_node *node);
 void config_apply_running(void);
 /* Counts changes. */
 uint64_t config_version(void);
+/* The free text of an override for a link, or for one next hop on it (else NULL); NULL: none. Until the next change. */
+const char *config_description(const char *interface, const char *address);
 
 /* state.c: what is `config false`. */
 void state_callbacks(struct nb_node *node);

@@ -31,6 +31,8 @@ json_object *show_summary_json(void);
 json_object *show_counters_json(void);
 json_object *show_link_metrics_json(void);
 json_object *show_interface_json(const struct links_interface *interface);
+/* For YANG's operational state only. */
+json_object *show_consistency_state(void);
 
 /* The audit's line of the summary; or, if object is not NULL, its part of that. */
 void show_consistency_summary(struct vty *vty, json_object *object);

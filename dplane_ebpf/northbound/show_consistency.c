@@ -64,6 +64,17 @@ static const char *hop_text(const struct fib_member *member, const struct show_n
 	return buf;
 }
 
+static const char *state_name(enum audit_state state)
+{
+	static const char *const names[] = {
+		[AUDIT_IDLE] = "done",
+		[AUDIT_RUNNING] = "running",
+		[AUDIT_REPAIRING] = "repairing",
+	};
+
+	return names[state];
+}
+
 /* ---- JSON ---- */
 
 static json_object *way_json(const struct ways *ways, uint32_t way, const struct show_names *names)
@@ -92,21 +103,43 @@ static json_object *way_json(const struct ways *ways, uint32_t way, const struct
 	return list;
 }
 
-static json_object *difference_json(const struct ways *ways, const struct record *record,
-				    const struct show_names *names)
+static json_object *kinds_json(uint32_t found)
 {
-	json_object *object = json_object_new_object();
 	json_object *list = json_object_new_array();
-	uint32_t found = compare(ways, record);
-	char buf[SHOW_TEXT_LEN];
 
-	json_object_string_add(object, "prefix", prefix_text(record, buf));
-	json_object_int_add(object, "table", fib_table_kernel(module.fib, record->table));
 	for (int i = 0; i < AUDIT_KINDS_MAX; i++) {
 		if (found >> i & 1)
 			json_object_array_add(list, json_object_new_string(kinds[i].name));
 	}
-	json_object_object_add(object, "kinds", list);
+	return list;
+}
+
+/* How many prefixes each of the three has. */
+static json_object *compared_json(const struct audit_counts *counts)
+{
+	static const char *const family[] = {"ipv4", "ipv6"};
+	json_object *compared = json_object_new_object();
+
+	for (int i = 0; i < 2; i++) {
+		json_object *of_family = json_object_new_object();
+
+		json_object_int_add(of_family, "zebra", counts->rib[i]);
+		json_object_int_add(of_family, "kernel", counts->kernel[i]);
+		json_object_int_add(of_family, "ours", counts->ours[i]);
+		json_object_object_add(compared, family[i], of_family);
+	}
+	return compared;
+}
+
+static json_object *difference_json(const struct ways *ways, const struct record *record,
+				    const struct show_names *names)
+{
+	json_object *object = json_object_new_object();
+	char buf[SHOW_TEXT_LEN];
+
+	json_object_string_add(object, "prefix", prefix_text(record, buf));
+	json_object_int_add(object, "table", fib_table_kernel(module.fib, record->table));
+	json_object_object_add(object, "kinds", kinds_json(compare(ways, record)));
 	json_object_object_add(object, "zebra", way_json(ways, record->rib, names));
 	json_object_object_add(object, "kernel", way_json(ways, record->kernel, names));
 	json_object_object_add(object, "ours", way_json(ways, record->ours, names));
@@ -117,8 +150,7 @@ static json_object *difference_json(const struct ways *ways, const struct record
 
 static json_object *result_json(const struct audit_result *result, int64_t age_us)
 {
-	static const char *const family[] = {"ipv4", "ipv6"};
-	json_object *object = json_object_new_object(), *compared = json_object_new_object();
+	json_object *object = json_object_new_object();
 	json_object *by_kind = json_object_new_object(), *list = json_object_new_array();
 	const struct snapshot *differences = &result->differences;
 	struct show_names names;
@@ -129,15 +161,7 @@ static json_object *result_json(const struct audit_result *result, int64_t age_u
 	json_object_double_add(object, "tookSeconds", seconds(result->took_us));
 	if (result->error[0])
 		json_object_string_add(object, "error", result->error);
-	for (int i = 0; i < 2; i++) {
-		json_object *counts = json_object_new_object();
-
-		json_object_int_add(counts, "zebra", result->counts.rib[i]);
-		json_object_int_add(counts, "kernel", result->counts.kernel[i]);
-		json_object_int_add(counts, "ours", result->counts.ours[i]);
-		json_object_object_add(compared, family[i], counts);
-	}
-	json_object_object_add(object, "compared", compared);
+	json_object_object_add(object, "compared", compared_json(&result->counts));
 	json_object_int_add(object, "leftToKernel", result->left_to_kernel);
 	json_object_int_add(object, "unsettled", result->unsettled);
 	json_object_int_add(object, "differences", result->differing);
@@ -155,12 +179,9 @@ static json_object *result_json(const struct audit_result *result, int64_t age_u
 
 static int status_json(struct vty *vty, const struct audit_status *status)
 {
-	static const char *const state[] = {[AUDIT_IDLE] = "done",
-					    [AUDIT_RUNNING] = "running",
-					    [AUDIT_REPAIRING] = "repairing"};
 	json_object *object = json_object_new_object();
 
-	json_object_string_add(object, "state", state[status->state]);
+	json_object_string_add(object, "state", state_name(status->state));
 	if (status->state != AUDIT_IDLE) {
 		json_object_int_add(object, "percent", status->percent);
 		json_object_string_add(object, "doing", status->doing);
@@ -172,6 +193,90 @@ static int status_json(struct vty *vty, const struct audit_status *status)
 		json_object_object_add(object, "result",
 				       result_json(status->result, status->age_us));
 	return vty_json(vty, object);
+}
+
+/* ---- JSON as YANG's state has it: lists instead of objects, each way in words ---- */
+
+static json_object *way_words(const struct ways *ways, uint32_t way, const struct show_names *names)
+{
+	json_object *list = json_object_new_array();
+	const struct fib_member *member;
+	char buf[3 * SHOW_TEXT_LEN];
+	size_t n;
+
+	member = ways_members(ways, way, &n);
+	if (!member)
+		json_object_array_add(list, json_object_new_string(verdict_text(way)));
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(list, json_object_new_string(
+						    hop_text(&member[i], names, buf, sizeof(buf))));
+	return list;
+}
+
+static json_object *difference_state(const struct ways *ways, const struct record *record,
+				     const struct show_names *names)
+{
+	json_object *object = json_object_new_object();
+	char buf[SHOW_TEXT_LEN];
+
+	json_object_int_add(object, "table", fib_table_kernel(module.fib, record->table));
+	json_object_string_add(object, "prefix", prefix_text(record, buf));
+	json_object_object_add(object, "kind", kinds_json(compare(ways, record)));
+	json_object_object_add(object, "zebra", way_words(ways, record->rib, names));
+	json_object_object_add(object, "kernel", way_words(ways, record->kernel, names));
+	json_object_object_add(object, "ours", way_words(ways, record->ours, names));
+	json_object_boolean_add(object, "oursByShorterPrefix", record->flags & RECORD_COVERED);
+	return object;
+}
+
+static void result_state(json_object *object, const struct audit_result *result)
+{
+	json_object *list = json_object_new_array(), *by_kind = json_object_new_array();
+	const struct snapshot *differences = &result->differences;
+	struct show_names names;
+
+	json_object_int_add(object, "took", result->took_us / 1000);
+	if (result->error[0])
+		json_object_string_add(object, "error", result->error);
+	json_object_object_add(object, "compared", compared_json(&result->counts));
+	json_object_int_add(object, "leftToKernel", result->left_to_kernel);
+	json_object_int_add(object, "unsettled", result->unsettled);
+	json_object_int_add(object, "differing", result->differing);
+	for (int i = 0; i < AUDIT_KINDS_MAX; i++) {
+		json_object *kind = json_object_new_object();
+
+		json_object_string_add(kind, "name", kinds[i].name);
+		json_object_int_add(kind, "count", result->by_kind[i]);
+		json_object_array_add(by_kind, kind);
+	}
+	json_object_object_add(object, "kind", by_kind);
+	show_names_read(&names);
+	for (size_t i = 0; i < differences->n && i < SHOWN_JSON; i++)
+		json_object_array_add(
+			list, difference_state(differences->ways, &differences->record[i], &names));
+	show_names_free(&names);
+	json_object_object_add(object, "difference", list);
+}
+
+json_object *show_consistency_state(void)
+{
+	json_object *object = json_object_new_object();
+	struct audit_status status;
+
+	audit_status(&status);
+	json_object_string_add(object, "state", state_name(status.state));
+	if (status.state != AUDIT_IDLE) {
+		json_object_int_add(object, "percent", status.percent);
+		json_object_string_add(object, "doing", status.doing);
+	}
+	json_object_int_add(object, "runs", status.runs);
+	json_object_int_add(object, "repairs", status.repairs);
+	json_object_int_add(object, "longestMainThread", status.longest_us);
+	if (status.result) {
+		json_object_int_add(object, "age", status.age_us / 1000000);
+		result_state(object, status.result);
+	}
+	return object;
 }
 
 /* ---- text ---- */

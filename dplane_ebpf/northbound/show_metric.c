@@ -3,6 +3,7 @@
 #include "dplane_ebpf/northbound/show.h"
 
 #include "dplane_ebpf/module.h"
+#include "dplane_ebpf/northbound/northbound.h"
 #include "dplane_ebpf/northbound/values.h"
 
 static const char *const state_names[] = {
@@ -18,6 +19,16 @@ static const char *const source_names[] = {
 	[PATHS_OF_LINK] = "link",
 	[PATHS_OF_NEXTHOP] = "next-hop",
 };
+
+/* What the operator wrote of it; NULL: nothing. */
+static const char *description_of(const struct paths_link_info *info)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (info->family)
+		inet_ntop(info->family, info->address, address, sizeof(address));
+	return config_description(info->interface, info->family ? address : NULL);
+}
 
 /* ---- JSON, its members named as YANG's leaves are ---- */
 
@@ -88,19 +99,19 @@ static json_object *sources_json(const struct paths_link_info *info)
 
 static void add_info(json_object *object, const struct paths_link_info *info)
 {
-	json_object *effective = values_json(&info->effective);
+	const char *description = description_of(info);
 	char text[VALUES_TEXT_LEN];
 
-	json_object_string_add(effective, "metricSource",
-			       source_names[source_of(info, PATHS_METRIC)]);
 	json_object_string_add(object, "overrideState", state_names[info->state]);
 	if (info->expires) {
 		values_time_text(info->expires, text);
 		json_object_string_add(object, "expires", text);
 	}
+	if (description)
+		json_object_string_add(object, "description", description);
 	json_object_object_add(object, "configured", values_json(&info->configured));
 	json_object_object_add(object, "measured", values_json(&info->measured));
-	json_object_object_add(object, "effective", effective);
+	json_object_object_add(object, "effective", values_json(&info->effective));
 	json_object_object_add(object, "sources", sources_json(info));
 }
 
@@ -135,27 +146,32 @@ json_object *show_link_metrics_json(void)
 
 /* ---- text ---- */
 
-/* "metric 20 weight 3 drain" as the command line has it; "-" if there is nothing. */
-static void values_text(const struct paths_values *values, char *buf, size_t len)
+/* "metric 20, drain" as the command line has it, each with where it is from if info is not NULL; "-" if there is nothing. */
+static void print_values(struct vty *vty, const char *what, const struct paths_values *values,
+			 const struct paths_link_info *info)
 {
-	size_t at = 0;
+	const char *between = "";
 
-	snprintf(buf, len, "-");
+	vty_out(vty, "    %-11s ", what);
 	for (const struct values_leaf *leaf = values_leaves; leaf->path; leaf++) {
 		char text[VALUES_TEXT_LEN];
 		bool flag = leaf->kind == VALUES_EMPTY;
 
-		if (!values_print(values, leaf, text) || (flag && !values->drain) || at >= len)
+		if (!values_print(values, leaf, text) || (flag && !values->drain))
 			continue;
-		at += snprintf(buf + at, len - at, "%s%s%s%s", at ? " " : "", leaf->keyword,
-			       flag ? "" : " ", flag ? "" : text);
+		vty_out(vty, "%s%s%s%s", between, leaf->keyword, flag ? "" : " ", flag ? "" : text);
+		if (info)
+			vty_out(vty, " (%s)", source_names[source_of(info, leaf->bit)]);
+		between = ", ";
 	}
+	if (!between[0])
+		vty_out(vty, "-");
 }
 
 static void info_text(struct vty *vty, const struct paths_link_info *info)
 {
-	char configured[512], measured[512], effective[512], when[VALUES_TEXT_LEN];
-	char address[INET6_ADDRSTRLEN];
+	const char *description = description_of(info);
+	char address[INET6_ADDRSTRLEN], when[VALUES_TEXT_LEN];
 
 	if (info->family == 0) {
 		vty_out(vty, "%s%s\n", info->interface,
@@ -164,18 +180,19 @@ static void info_text(struct vty *vty, const struct paths_link_info *info)
 		inet_ntop(info->family, info->address, address, sizeof(address));
 		vty_out(vty, "  next hop %s\n", address);
 	}
-	values_text(&info->configured, configured, sizeof(configured));
-	values_text(&info->measured, measured, sizeof(measured));
-	values_text(&info->effective, effective, sizeof(effective));
-	vty_out(vty, "    %-11s %s", "configured", configured);
+	if (description)
+		vty_out(vty, "    %-11s %s\n", "description", description);
+	print_values(vty, "configured", &info->configured, NULL);
 	if (info->expires) {
 		values_time_text(info->expires, when);
 		vty_out(vty, "%s %s", info->state == PATHS_EXPIRED ? ", expired" : ", expires",
 			when);
 	}
-	vty_out(vty, "\n    %-11s %s\n", "measured", measured);
-	vty_out(vty, "    %-11s %s (metric: %s)\n", "effective", effective,
-		source_names[source_of(info, PATHS_METRIC)]);
+	vty_out(vty, "\n");
+	print_values(vty, "measured", &info->measured, NULL);
+	vty_out(vty, "\n");
+	print_values(vty, "effective", &info->effective, info);
+	vty_out(vty, "\n");
 }
 
 int show_link_metric(struct vty *vty, bool json)

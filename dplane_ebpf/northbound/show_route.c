@@ -87,8 +87,9 @@ static int text(struct vty *vty, const struct answer *answer, const char *asked)
 		return CMD_SUCCESS;
 	}
 	show_names_read(&names);
-	vty_out(vty, "group %u, %u slot%s, %u route%s\n", info.group, info.slots,
-		info.slots == 1 ? "" : "s", info.routes, info.routes == 1 ? "" : "s");
+	vty_out(vty, "group %u, %u slot%s, %u route%s%s\n", info.group, info.slots,
+		info.slots == 1 ? "" : "s", info.routes, info.routes == 1 ? "" : "s",
+		info.steered ? ", steered by link metrics" : "");
 	show_members(vty, &info, &names);
 	show_names_free(&names);
 	free(info.members);

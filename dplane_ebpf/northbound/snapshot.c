@@ -2,7 +2,8 @@
 /* The operational state as one JSON object, put together from what the show commands have. */
 #include "dplane_ebpf/northbound/snapshot.h"
 
-#include "dplane_ebpf/audit/audit.h"
+#include <ctype.h>
+
 #include "dplane_ebpf/module.h"
 #include "dplane_ebpf/northbound/show.h"
 
@@ -90,24 +91,50 @@ static json_object *groups(const struct show_names *names)
 	return list;
 }
 
-static json_object *consistency(void)
+/* A name in camelCase as YANG has it. */
+static void hyphenate(const char *camel, char *buf, size_t len)
 {
-	static const char *const states[] = {[AUDIT_IDLE] = "done",
-					     [AUDIT_RUNNING] = "running",
-					     [AUDIT_REPAIRING] = "repairing"};
-	json_object *object = json_object_new_object();
-	struct audit_status status;
+	size_t n = 0;
 
-	audit_status(&status);
-	json_object_string_add(object, "state", states[status.state]);
-	json_object_int_add(object, "runs", status.runs);
-	json_object_int_add(object, "repairs", status.repairs);
-	if (status.result) {
-		json_object_int_add(object, "differing", status.result->differing);
-		json_object_int_add(object, "unsettled", status.result->unsettled);
-		json_object_int_add(object, "age", status.age_us / 1000000);
+	for (; *camel && n + 2 < len; camel++) {
+		if (isupper((unsigned char)*camel))
+			buf[n++] = '-';
+		buf[n++] = (char)tolower((unsigned char)*camel);
 	}
-	return object;
+	buf[n] = '\0';
+}
+
+/* The object that tells where each value is from, as a list of entries with two leaves. */
+static void list_sources(json_object *entry)
+{
+	json_object *list = json_object_new_array(), *sources = NULL;
+
+	json_object_object_get_ex(entry, "sources", &sources);
+	json_object_object_foreach(sources, key, from) {
+		json_object *source = json_object_new_object();
+		char name[64];
+
+		hyphenate(key, name, sizeof(name));
+		json_object_string_add(source, "value", name);
+		json_object_object_add(source, "from", json_object_get(from));
+		json_object_array_add(list, source);
+	}
+	json_object_object_add(entry, "source", list);
+}
+
+static json_object *link_metrics(void)
+{
+	json_object *links = show_link_metrics_json();
+
+	for (size_t i = 0; i < json_object_array_length(links); i++) {
+		json_object *link = json_object_array_get_idx(links, i), *hops = NULL;
+
+		list_sources(link);
+		json_object_object_get_ex(link, "nextHop", &hops);
+		for (size_t k = 0; k < json_object_array_length(hops); k++)
+			list_sources(json_object_array_get_idx(hops, k));
+	}
+	return links;
 }
 
 json_object *snapshot_state(void)
@@ -133,8 +160,8 @@ json_object *snapshot_state(void)
 		json_object_object_add(state, "interface", interfaces(&names));
 		json_object_object_add(state, "nexthop", nexthops(&names));
 		json_object_object_add(state, "group", groups(&names));
-		json_object_object_add(state, "linkMetric", show_link_metrics_json());
-		json_object_object_add(state, "consistency", consistency());
+		json_object_object_add(state, "linkMetric", link_metrics());
+		json_object_object_add(state, "consistency", show_consistency_state());
 		json_object_put(counters);
 		show_names_free(&names);
 	}

@@ -146,11 +146,14 @@ static struct yang_data *get_leaf_list(struct nb_cb_get_elem_args *args)
 	return yang_data_new(args->xpath, json_object_get_string(value));
 }
 
+static json_object *array_in(const char *list, const void *parent_entry)
+{
+	return find(parent_entry ? (json_object *)parent_entry : root(), list);
+}
+
 static const void *next_in(const char *list, const struct nb_cb_get_next_args *args)
 {
-	json_object *parent =
-		args->parent_list_entry ? (json_object *)args->parent_list_entry : root();
-	json_object *array = member(parent, list, strlen(list));
+	json_object *array = array_in(list, args->parent_list_entry);
 	json_object *last = (json_object *)args->list_entry;
 	size_t next = last ? (uintptr_t)json_object_get_userdata(last) + 1 : 0;
 
@@ -159,35 +162,57 @@ static const void *next_in(const char *list, const struct nb_cb_get_next_args *a
 	return json_object_array_get_idx(array, next);
 }
 
-static int keys_of(const char *key, struct nb_cb_get_keys_args *args)
+/* The value of an entry's key by its number, of names with spaces between them; NULL: there is no such key. */
+static const char *key_value(json_object *entry, const char *keys, unsigned int number)
 {
-	json_object *value = member((json_object *)args->list_entry, key, strlen(key));
+	json_object *value;
 
-	args->keys->num = 1;
-	snprintf(args->keys->key[0], sizeof(args->keys->key[0]), "%s",
-		 value ? json_object_get_string(value) : "");
+	for (; number; number--) {
+		keys += strcspn(keys, " ");
+		if (!*keys)
+			return NULL;
+		keys++;
+	}
+	value = member(entry, keys, strcspn(keys, " "));
+	return value ? json_object_get_string(value) : "";
+}
+
+static int keys_of(const char *keys, struct nb_cb_get_keys_args *args)
+{
+	const char *value;
+
+	args->keys->num = 0;
+	while ((value = key_value((json_object *)args->list_entry, keys, args->keys->num))) {
+		snprintf(args->keys->key[args->keys->num], sizeof(args->keys->key[0]), "%s", value);
+		args->keys->num++;
+	}
 	return NB_OK;
 }
 
-static const void *entry_of(const char *list, const char *key,
+static const void *entry_of(const char *list, const char *keys,
 			    const struct nb_cb_lookup_entry_args *args)
 {
-	json_object *parent =
-		args->parent_list_entry ? (json_object *)args->parent_list_entry : root();
-	json_object *array = member(parent, list, strlen(list));
+	json_object *array = array_in(list, args->parent_list_entry);
 	size_t n = array ? json_object_array_length(array) : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		json_object *one = json_object_array_get_idx(array, i);
-		json_object *value = member(one, key, strlen(key));
+		const char *value;
+		unsigned int k = 0;
 
-		if (value && strcmp(json_object_get_string(value), args->keys->key[0]) == 0)
+		while (k < args->keys->num && (value = key_value(one, keys, k)) &&
+		       strcmp(value, args->keys->key[k]) == 0)
+			k++;
+		if (k == args->keys->num)
 			return one;
 	}
 	return NULL;
 }
 
-/* A walk's callbacks are not told which list they are for, so each has its own: path, id, name, key. */
+/*
+ * A walk's callbacks are not told which list they are for, so each has its own: its path, an id, where its array is in the
+ * entry above or in the whole picture, its keys.
+ */
 #define LISTS(X) \
 	X("/state/context", context, "context", "name") \
 	X("/state/counter", counter, "counter", "reason") \
@@ -196,24 +221,32 @@ static const void *entry_of(const char *list, const char *key,
 	X("/state/group", group, "group", "group") \
 	X("/state/group/member", member, "members", "nexthop") \
 	X("/state/link-metric", link_metric, "link-metric", "interface") \
-	X("/state/link-metric/next-hop", next_hop, "next-hop", "address")
+	X("/state/link-metric/source", link_source, "source", "value") \
+	X("/state/link-metric/next-hop", next_hop, "next-hop", "address") \
+	X("/state/link-metric/next-hop/source", hop_source, "source", "value") \
+	X("/state/consistency/kind", kind, "consistency/kind", "name") \
+	X("/state/consistency/difference", difference, "consistency/difference", "table prefix")
 
 #define LEAF_LISTS(X) \
 	X("/state/interface/bypass", bypass, "bypass") \
-	X("/state/group/member/backup", backup, "backups")
+	X("/state/group/member/backup", backup, "backups") \
+	X("/state/consistency/difference/kind", difference_kind, "kind") \
+	X("/state/consistency/difference/zebra", difference_zebra, "zebra") \
+	X("/state/consistency/difference/kernel", difference_kernel, "kernel") \
+	X("/state/consistency/difference/ours", difference_ours, "ours")
 
-#define X(path, id, name, key) \
+#define X(path, id, name, keys) \
 	static const void *next_##id(struct nb_cb_get_next_args *args) \
 	{ \
 		return next_in(name, args); \
 	} \
 	static int keys_##id(struct nb_cb_get_keys_args *args) \
 	{ \
-		return keys_of(key, args); \
+		return keys_of(keys, args); \
 	} \
 	static const void *lookup_##id(struct nb_cb_lookup_entry_args *args) \
 	{ \
-		return entry_of(name, key, args); \
+		return entry_of(name, keys, args); \
 	}
 LISTS(X)
 #undef X
@@ -226,14 +259,15 @@ LISTS(X)
 LEAF_LISTS(X)
 #undef X
 
-/* Of a list the array's name, which may be another one than YANG's. */
+/* Of a list the array's name in the object it is in, which may be another one than YANG's. */
 static const char *json_name(const struct lysc_node *snode)
 {
 	const struct nb_node *node = snode->priv;
+	const char *slash;
 
-#define X(path, id, name, key) \
+#define X(path, id, name, keys) \
 	if (northbound_path_is(node, path)) \
-		return name;
+		return (slash = strrchr(name, '/')) ? slash + 1 : name;
 	LISTS(X)
 #undef X
 #define X(path, id, name) \
@@ -250,7 +284,7 @@ void state_callbacks(struct nb_node *node)
 		node->cbs.get_elem = get_leaf;
 	if (CHECK_FLAG(node->snode->nodetype, LYS_LEAFLIST))
 		node->cbs.get_elem = get_leaf_list;
-#define X(path, id, name, key) \
+#define X(path, id, name, keys) \
 	if (northbound_path_is(node, path)) { \
 		node->cbs.get_next = next_##id; \
 		node->cbs.get_keys = keys_##id; \

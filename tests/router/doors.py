@@ -3,6 +3,7 @@
 
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,25 @@ from pathlib import Path
 from topology import Lab, LabError
 
 VTYSH = os.environ.get("DPLANE_EBPF_VTYSH")
+TREE = Path(__file__).resolve().parents[2] / "docs" / "tree.txt"
+
+
+def yang_leaves(access):
+    """
+    The places of all leaves and leaf-lists of the YANG module ("rw": configuration, "ro": state), but for keys. From
+    docs/tree.txt, which is what yanglint makes of the module.
+    """
+    place, keys, found = [], {}, set()
+    for line in TREE.read_text().splitlines():
+        node = re.match(r"^([ |]*)\+--(r[wo]) ([a-z0-9-]+)([?*]?)(?: \[([^]]*)\])?(.*)", line)
+        if not node:
+            continue
+        place[(len(node[1]) - 2) // 3:] = [node[3]]
+        path = "/" + "/".join(place[1:])
+        keys[path] = (node[5] or "").split()
+        if node[2] == access and node[6].strip() and node[3] not in keys.get(path.rpartition("/")[0], ()):
+            found.add(path)
+    return found
 
 
 class Doors:

@@ -2,15 +2,13 @@
 """Each leaf of the configuration: set by one door, seen by the others, written, read at boot, removed."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 import netconf
-from doors import configurable
+from doors import configurable, yang_leaves
 from netconf import configuration, zebra_configuration
 
-TREE = Path(__file__).resolve().parents[2] / "docs" / "tree.txt"
 KEYS = {"interface": "name", "link": "interface", "next-hop": "address"}
 
 # where, its value over NETCONF, and the line of vtysh's and frr.conf's
@@ -106,15 +104,7 @@ def commit(session, *parts):
 
 def test_all_leaves_are_here():
     """docs/tree.txt is the module's tree, as yanglint has it: nothing that can be set is left out of the tests below."""
-    place, there = [], set()
-    for line in TREE.read_text().splitlines():
-        found = re.match(r"^([ |]*)\+--(r[wo]) ([a-z-]+)(.?)(.*)", line)
-        if not found:
-            continue
-        place[(len(found[1]) - 2) // 3:] = [found[3]]
-        is_key = KEYS.get(place[-2] if len(place) > 1 else "") == found[3]
-        if found[2] == "rw" and re.search(r"\S", found[5]) and "[" not in found[5] and not is_key:
-            there.add("/" + "/".join(place[1:]))
+    there = yang_leaves("rw")
     assert "/link-metrics/link/next-hop/min-max-delay/delay-max" in there and len(there) > 30
     assert {re.sub(r"\[[^]]*\]", "", path) for path, _, _ in LEAVES} == there
 
