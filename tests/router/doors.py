@@ -14,6 +14,8 @@ from pathlib import Path
 from topology import Lab, LabError
 
 VTYSH = os.environ.get("DPLANE_EBPF_VTYSH")
+# by all doors together
+EDITS = int(os.environ.get("DPLANE_EBPF_EDITS", "10000"))
 TREE = Path(__file__).resolve().parents[2] / "docs" / "tree.txt"
 
 

@@ -4,6 +4,7 @@
 Clients are real users of the system, made for the time of the tests.
 """
 
+import fcntl
 import os
 import pwd
 import re
@@ -11,7 +12,6 @@ import select
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from lxml import etree
@@ -49,8 +49,17 @@ def free_port():
 class Users:
     """Accounts for as long as the tests run."""
 
+    def __init__(self):
+        self._lock = None
+
     def __enter__(self):
-        self.__exit__()
+        LABS.mkdir(exist_ok=True)
+        self._lock = open(LABS / "netconf-users.lock", "w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LabError("another run uses the accounts for NETCONF") from error
+        self._remove()
         run("groupadd", "-f", GROUP)
         for name in (READER, OPERATOR, NOBODY):
             # no password, but not locked: sshd without PAM would refuse that
@@ -61,6 +70,11 @@ class Users:
         return self
 
     def __exit__(self, *_):
+        self._remove()
+        self._lock.close()
+
+    @staticmethod
+    def _remove():
         for name in (READER, OPERATOR, NOBODY, SERVER):
             # a server that a killed run left behind keeps its account
             run("pkill", "-KILL", "-u", name, check=False)
@@ -207,6 +221,12 @@ class Raw:
         self.send(f'<rpc message-id="2" xmlns="{self.BASE}" xmlns:nc="{self.BASE}">{request}</rpc>'.encode() + self.END)
         return self.receive()
 
+    def edit(self, xml):
+        """Edits the candidate below the module's container; whether that was accepted."""
+        return b"<ok/>" in self.ask(
+            "<edit-config><target><candidate/></target><config>"
+            f'<dplane-ebpf xmlns="{NAMESPACE}">{xml}</dplane-ebpf></config></edit-config>')
+
     def _answers(self, timeout):
         ready, _, _ = select.select([self.process.stdout], [], [], timeout)
         return bool(ready)
@@ -281,9 +301,3 @@ def refused(call, *arguments, **options):
     except RPCError as error:
         return error
     raise AssertionError("not refused")
-
-
-def within(seconds, what, predicate):
-    begin = time.monotonic()
-    wait_until(what, predicate, timeout=seconds, interval=0.01)
-    return time.monotonic() - begin

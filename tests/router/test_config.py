@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from doors import Editor, Session, configurable, raw
+from doors import EDITS, Editor, Session, configurable, raw
 from topology import wait_until
 
 RELOAD = Path("/usr/lib/frr/frr-reload.py")
@@ -311,10 +311,10 @@ def test_a_thousand_at_once(doors):
 
 def test_random_edits_by_many_doors(doors):
     """Whatever is said, and by how many at once: zebra, its file and what it reads from it agree at the end."""
-    count = int(os.environ.get("DPLANE_EBPF_EDITS", "600"))
     sessions = [Session(doors.router) for _ in range(3)]
-    editors = [Editor(i, session, count, seed=5) for i, session in enumerate(sessions)]
-    editors.append(Editor(3, lambda line: "%" not in doors.configure(line), count // 20, seed=5))
+    editors = [Editor(i, session, EDITS // 3, seed=5) for i, session in enumerate(sessions)]
+    # each a vtysh of its own
+    editors.append(Editor(3, lambda line: "%" not in doors.configure(line), EDITS // 100, seed=5))
     for editor in editors:
         editor.start()
     for editor in editors:

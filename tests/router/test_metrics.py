@@ -129,10 +129,7 @@ def drain_by_vty(net):
 def drain_by_netconf(net):
     with netconf.Server(net.router) as server, netconf.Raw(server, netconf.OPERATOR) as session:
         session.greet()
-        edit = netconf.link("r1-m2", "<drain/>")
-        assert b"<ok/>" in session.ask(
-            "<edit-config><target><candidate/></target><config>"
-            f'<dplane-ebpf xmlns="{netconf.NAMESPACE}">{edit}</dplane-ebpf></config></edit-config>')
+        assert session.edit(netconf.link("r1-m2", "<drain/>"))
         yield
         yield b"<ok/>" in session.ask("<commit/>")
 
