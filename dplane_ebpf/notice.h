@@ -43,7 +43,8 @@ struct notice {
 	time_t when;
 };
 
-#define NOTICES_KEPT 256
+/* A transaction may change a thousand overrides, and the NETCONF server asks once a second. */
+#define NOTICES_KEPT 4096
 
 /* Any thread, also under locks: it takes a lock of its own, and calls the listener. */
 void notice_report(const struct notice *notice);

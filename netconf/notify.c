@@ -68,9 +68,17 @@ void notify_tick(void)
 	list = ok ? json_tokener_parse(answer) : NULL;
 	free(answer);
 	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		uint64_t number;
+
 		event = json_object_array_get_idx(list, i);
+		number = strtoull(text_of(event, "number"), NULL, 10);
+		if (number > store_event + 1)
+			log_warn(
+				"\ndplane_ebpf: %" PRIu64
+				" notifications are lost: more happened within a second than zebra keeps",
+				number - store_event - 1);
 		send_one(event);
-		store_event = strtoull(text_of(event, "number"), NULL, 10);
+		store_event = number;
 	}
 	json_object_put(list);
 }

@@ -137,6 +137,13 @@ class Server:
         with open(self.directory / "sshd.log", "w") as log:
             self.sshd = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", config], stdout=log, stderr=log)
 
+    @staticmethod
+    def _shipped_command():
+        """The unit's, without what is another's here."""
+        unit = (TOP / "netconf" / "dplane-ebpf-netconf.service.in").read_text().replace("\\\n", " ")
+        command = re.search("^ExecStart=(.*)", unit, re.MULTILINE)[1].split()
+        return [word for word in command if not word.startswith(("--port=", "--startup=", "--ncxserver-sockname="))]
+
     def start(self):
         """netconfd, as the shipped unit runs it."""
         access = (TOP / "netconf" / "nacm.xml").read_text()
@@ -153,9 +160,8 @@ class Server:
         with open(self.directory / "netconfd.log", "a") as log:
             self.netconfd = subprocess.Popen(
                 ["setpriv", f"--reuid={SERVER}", f"--regid={GROUP}", "--init-groups", "--no-new-privs",
-                 "/usr/sbin/netconfd", "--module=frr-dplane-ebpf", "--target=candidate",
-                 "--access-control=enforcing", "--default-style=trim", "--with-url=false", f"--port={self.port}",
-                 "--log-level=info", f"--startup={startup}", f"--ncxserver-sockname={self.socket}"],
+                 *self._shipped_command(), f"--port={self.port}", f"--startup={startup}",
+                 f"--ncxserver-sockname={self.socket}"],
                 env=environment, cwd=HOME, stdout=log, stderr=log)
         wait_until("netconfd listens", lambda: self.socket.exists() or self.netconfd.poll() is not None)
         if self.netconfd.poll() is not None:

@@ -256,7 +256,8 @@ def test_a_user_cannot_be_another(server):
 
 
 def test_a_thousand_overrides(router, server):
-    session = server.connect()
+    session, subscriber = server.connect(), server.connect(netconf.READER)
+    subscriber.create_subscription()
     entries = "".join(f"<link><interface>p{i}</interface><metric>{i + 1}</metric></link>" for i in range(1000))
     edit(session, f"<link-metrics>{entries}</link-metrics>")
     begin = time.monotonic()
@@ -266,6 +267,10 @@ def test_a_thousand_overrides(router, server):
     assert took < 5
     assert len(zebra_configuration(router)) == 2000
     assert configuration(session) == zebra_configuration(router)
+    told = set()
+    while len(told) < 1000 and (one := subscriber.take_notification(timeout=10)):
+        told.add(one.notification_xml)
+    assert len(told) == 1000, "each is told of"
 
 
 class NetconfEditor:
