@@ -44,7 +44,7 @@ static int fail(struct vty *vty, const char *format, ...)
 
 static bool good_interface(struct vty *vty, const char *name)
 {
-	if (name[0] && strlen(name) < IF_NAMESIZE && !strpbrk(name, "/'\" \t"))
+	if (name[0] && strlen(name) < IF_NAMESIZE && !strpbrk(name, "/|'\" \t"))
 		return true;
 	fail(vty, "interface: '%.40s' cannot be the name of an interface", name);
 	return false;
@@ -252,7 +252,7 @@ static int run_dplane_ebpf_link_metric(struct vty *vty, const struct words *word
 static int run_dplane_ebpf_link_metric_description(struct vty *vty, const struct words *words)
 {
 	struct target target;
-	char text[256];
+	char text[4 * 255 + 2]; /* as much as 255 characters may need */
 	size_t len = 0;
 
 	if (!read_target(vty, words, &target))

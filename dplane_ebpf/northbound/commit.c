@@ -226,12 +226,37 @@ static int apply_now(struct vty *vty)
 	return ret;
 }
 
+/* FRR leaves out that part of a command which libyang refuses, and commits the rest: so libyang is asked before. */
+static bool acceptable(struct vty *vty)
+{
+	for (size_t i = 0; i < vty->num_cfg_changes; i++) {
+		struct lyd_node *tree = NULL;
+		char message[BUFSIZ];
+		LY_ERR err;
+
+		if (vty->cfg_changes[i].operation == NB_OP_DESTROY)
+			continue;
+		ly_err_clean(ly_native_ctx, NULL);
+		err = lyd_new_path(NULL, ly_native_ctx, vty->cfg_changes[i].xpath,
+				   vty->cfg_changes[i].value, 0, &tree);
+		lyd_free_all(tree);
+		if (err) {
+			yang_print_errors(ly_native_ctx, message, sizeof(message));
+			vty_out(vty, "%% %s", message);
+			return false;
+		}
+	}
+	return true;
+}
+
 int commit_changes(struct vty *vty)
 {
 	bool first = !waiting.lines;
 	struct line *line, **end = &waiting.lines;
 	char message[BUFSIZ];
 
+	if (!acceptable(vty))
+		return CMD_WARNING_CONFIG_FAILED;
 	if (!vty->pending_allowed || vty->pending_commit || frr_get_cli_mode() != FRR_CLI_CLASSIC)
 		return apply(vty);
 	if (first && apply_now(vty) == CMD_SUCCESS)

@@ -54,6 +54,15 @@ static int check_time(struct nb_cb_modify_args *args)
 	return NB_OK;
 }
 
+/* netconfd counts a string's bytes where YANG means characters, and would not take over what it finds too long. */
+static int check_description(struct nb_cb_modify_args *args)
+{
+	if (args->event == NB_EV_VALIDATE && strlen(lyd_get_value(args->dnode)) > 255)
+		return refuse(args->errmsg, args->errmsg_len, args->dnode,
+			      "has more than 255 bytes");
+	return NB_OK;
+}
+
 static int check_address(struct nb_cb_create_args *args)
 {
 	const struct lyd_node *key = lyd_child(args->dnode);
@@ -158,7 +167,7 @@ static struct paths_override *read_overrides(const struct lyd_node *root, size_t
 
 		read_override(link, &of_link);
 		/* an entry that only holds those of next hops says nothing itself */
-		if (of_link.values.has || of_link.expires)
+		if (of_link.values.has || of_link.expires || child_value(link, "description"))
 			list[(*n)++] = of_link;
 		LY_LIST_FOR(lyd_child(link), hop) {
 			if (!(hop->schema->nodetype & LYS_LIST))
@@ -238,6 +247,8 @@ void config_callbacks(struct nb_node *node)
 		node->cbs.destroy = accept_destroy;
 		if (strcmp(snode->name, "expires") == 0)
 			node->cbs.modify = check_time;
+		else if (strcmp(snode->name, "description") == 0)
+			node->cbs.modify = check_description;
 	} else if (northbound_path_is(node, "")) {
 		node->cbs.apply_finish = apply_finish;
 	}

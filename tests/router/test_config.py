@@ -63,6 +63,9 @@ BAD = [
     ("dplane ebpf hold-time 86401", "86401"),
     ("dplane ebpf table-size huge", "huge"),
     ("dplane ebpf link-metric eth1 description " + "x" * 300, "description"),
+    ("dplane ebpf link-metric eth1 description a|b", "description"),
+    ("dplane ebpf link-metric eth1 description " + "ä" * 200, "description"),
+    ("dplane ebpf link-metric a|b metric 5", "interface"),
     ("dplane ebpf nonsense", "nonsense"),
 ]
 
@@ -166,7 +169,7 @@ def test_frr_reload(doors):
 
 @pytest.mark.parametrize("line,names", BAD, ids=[line.removeprefix("dplane ebpf ")[:40] for line, _ in BAD])
 def test_bad_input(doors, line, names):
-    doors.configure("dplane ebpf link-metric eth1 description what was there")
+    doors.configure("dplane ebpf link-metric eth2 description what was there")
     before = doors.datastore()
     said = doors.configure(line)
     assert "%" in said and names in said, said

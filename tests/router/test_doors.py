@@ -47,7 +47,7 @@ def entries(path):
 
 
 def escaped(text):
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def xml(path, value, operation=None):
@@ -155,3 +155,37 @@ def test_all_are_written_and_read_at_boot(doors, server):
     assert doors.restart().returncode == 0
     server.start()
     assert doors.lines() == [] and configuration(server.connect()) == zebra_configuration(doors.router) == set()
+
+
+@pytest.mark.parametrize("text", [
+    "ä" * 127, "\U0001f9ea" * 63, "# no comment", "! nor this", "end", "exit",
+    "%s%n %d", "x" * 255, "back\\slash\\", "'single' \"double\"", "a?b", "no dplane ebpf", "]]> &amp; <!-- -->", "$HOME `id`"],
+    ids=lambda text: text[:20])
+def test_free_text(doors, session, text):
+    """Whatever NETCONF accepts is shown as it was said, is a line that can be read, and is the same afterwards."""
+    path = "/link-metrics/link[eth1]/description"
+    commit(session, xml(path, text))
+    assert doors.lines() == [f"{PREFIX}link-metric eth1 description {text}"]
+    doors.vtysh("-c", "write memory")
+    doors.reset()
+    done = doors.vtysh("-b")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert configuration(session) == zebra_configuration(doors.router) == said(path, text)
+    assert [link["description"] for link in doors.router.ask_json("show dplane ebpf link-metric json")
+            if link["interface"] == "eth1"] == [text]
+
+
+@pytest.mark.parametrize("name", ["a&b", "a<b>", "ü", "[x", "$x", "#x", "!", "-x", ".x", "*", "%s", "x;y", "eth0.100", "eth0:1", "any",
+                                  "drain", "192.0.2.1", "all-fifteen-let"])
+def test_names_of_interfaces(doors, session, name):
+    """What vtysh accepts NETCONF shows, and it is a line that can be read; and the other way round."""
+    path = f"/link-metrics/link[{name}]/metric"
+    assert "%" not in doors.configure(f"{PREFIX}link-metric {name} metric 5").replace("%s", "")
+    assert configuration(session) == zebra_configuration(doors.router) == said(path, "5")
+    doors.vtysh("-c", "write memory")
+    doors.reset()
+    commit(session, f"<interface><name>{escaped(name)}</name><accelerate>false</accelerate></interface>")
+    done = doors.vtysh("-b")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert doors.lines() == [f"{PREFIX}interface {name} kernel-only", f"{PREFIX}link-metric {name} metric 5"]
+    assert configuration(session) == zebra_configuration(doors.router)

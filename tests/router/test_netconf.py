@@ -68,9 +68,10 @@ def test_with_defaults(server):
     (link("eth1", "<next-hop><address>2001:DB8::1</address><metric>5</metric></next-hop>"), "address"),
     (link("eth1", "<next-hop><address>224.0.0.1</address><metric>5</metric></next-hop>"), "address"),
     (link("eth1", "<description>two  spaces</description>"), "description"),
+    (link("eth1", "<description>a | b</description>"), "description"),
     (link("eth1", f"<description>{'x' * 1000000}</description>"), "description"),
     ("<no-such-leaf>1</no-such-leaf>", "no-such-leaf"),
-], ids=["range", "type", "contradiction", "name", "date", "spelling", "multicast", "spaces", "million", "unknown"])
+], ids=["range", "type", "contradiction", "name", "date", "spelling", "multicast", "spaces", "pipe", "million", "unknown"])
 def test_bad_values(router, server, xml, leaf):
     session = server.connect()
     before = zebra_configuration(router)
