@@ -85,9 +85,12 @@ def server(users, doors):
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def session(server):
-    return server.connect()
+    """One for all, unless the server was started anew."""
+    if not server.sessions or not server.sessions[-1].connected:
+        server.connect()
+    return server.sessions[-1]
 
 
 @pytest.fixture(autouse=True)
