@@ -84,9 +84,9 @@ static int run_dplane_ebpf_hold_time(struct vty *vty, const struct words *words)
 			words->no ? NULL : words->token[1]->arg);
 }
 
-static const struct lyd_node *candidate_node(const struct vty *vty, const char *xpath)
+static const struct lyd_node *configured(const struct vty *vty, const char *xpath)
 {
-	return yang_dnode_get(vty->candidate_config->dnode, xpath);
+	return yang_dnode_get(commit_tree(vty), xpath);
 }
 
 /* Whether an entry of a list says anything but its key and, if any, this leaf. */
@@ -124,7 +124,7 @@ static int run_dplane_ebpf_interface(struct vty *vty, const struct words *words)
 		return CMD_WARNING_CONFIG_FAILED;
 	snprintf(entry, sizeof(entry), NORTHBOUND_ROOT "/interface[name='%s']", name);
 	snprintf(leaf, sizeof(leaf), "%s/%s", entry, bypass ? "bypass-allowed" : "accelerate");
-	node = candidate_node(vty, entry);
+	node = configured(vty, entry);
 	if (words->no && !node)
 		return CMD_SUCCESS;
 	if (!words->no)
@@ -194,8 +194,8 @@ static int set_value(struct vty *vty, const struct target *target, const char *l
 /* Removes a leaf, or all if it is NULL; and entries that say nothing any more. */
 static int remove_value(struct vty *vty, const struct target *target, const char *leaf)
 {
-	const struct lyd_node *link = candidate_node(vty, target->link);
-	const struct lyd_node *hop = target->hop[0] ? candidate_node(vty, target->hop) : NULL;
+	const struct lyd_node *link = configured(vty, target->link);
+	const struct lyd_node *hop = target->hop[0] ? configured(vty, target->hop) : NULL;
 	const struct lyd_node *child;
 	char xpath[XPATH_MAXLEN + 64];
 	unsigned int hops = 0;
@@ -274,14 +274,12 @@ static int run_dplane_ebpf_link_metric_description(struct vty *vty, const struct
 	{ \
 		const struct words words = read_words(argc, argv); \
 \
-		commit_begin(vty); \
 		return run_##name(vty, &words); \
 	} \
 	DEFUN(no_##name, no_##name##_cmd, no_string, no_help) \
 	{ \
 		const struct words words = read_words(argc, argv); \
 \
-		commit_begin(vty); \
 		return run_##name(vty, &words); \
 	}
 DPE_CONFIG_COMMANDS(X)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How a command's changes are committed: each command by itself, so that an error is told at the line which made it. Where
- * FRR's mgmtd has zebra change something at that moment (FRR 9 and later), FRR refuses the commit; the lines of a file
- * (vtysh -b, vtysh -f, frr-reload.py) then wait here until it is done, since nobody repeats them.
+ * How a command's changes are committed: each command by itself, on a copy of the running configuration, so that an error is told
+ * at the line which made it, and FRR's shared candidate holds nothing but what is committed: mgmtd's transactions (FRR 9 and later)
+ * are made of it. While one of those is under way FRR refuses others; the lines of a file (vtysh -b, vtysh -f,
+ * frr-reload.py) then wait here until it has ended, since nobody repeats them.
  */
 #include "dplane_ebpf/northbound/northbound.h"
 
@@ -33,9 +34,10 @@ struct line {
 /* In the order they were given. */
 static struct {
 	struct line *lines;
-	bool in_candidate; /* of vtys, as of this version */
-	uint32_t version;
-	time_t since; /* monotime() */
+	struct nb_config
+		*view;	  /* the running configuration with all of them; NULL: none was made */
+	uint32_t version; /* of the running configuration that it was made of */
+	time_t since;	  /* monotime() */
 	compat_loop *loop;
 	compat_event *timer;
 } waiting;
@@ -52,10 +54,18 @@ static void line_free(struct line *line)
 	free(line);
 }
 
+static void drop_view(void)
+{
+	if (waiting.view)
+		nb_config_free(waiting.view);
+	waiting.view = NULL;
+}
+
 static void drop_first(void)
 {
 	struct line *line = waiting.lines;
 
+	drop_view();
 	waiting.lines = line->next;
 	line_free(line);
 }
@@ -114,7 +124,15 @@ static int commit(const struct line *line, char *message, size_t len)
 	edit(candidate, line);
 	ret = compat_candidate_commit(NULL, candidate, true, message, len);
 	nb_config_free(candidate);
+	/* others' changes are made to the shared candidate, and committed with all that differs there */
+	if (ret == NB_OK)
+		edit(vty_shared_candidate_config, line);
 	return ret;
+}
+
+static bool is_done(int ret)
+{
+	return ret == NB_OK || ret == NB_ERR_NO_CHANGES;
 }
 
 /* FRR has no time for it now. A lock that somebody took is not that. */
@@ -131,13 +149,9 @@ static bool settled(const struct line *line)
 
 	if (is_busy(ret))
 		return false;
-	if (ret != NB_OK && ret != NB_ERR_NO_CHANGES) {
+	if (!is_done(ret))
 		dpe_log(LOG_ERR, "a line of a configuration file was refused: %s",
 			message[0] ? message : nb_err_name(ret));
-		/* as FRR does, so that it does not spoil what others change */
-		nb_config_replace(vty_shared_candidate_config, running_config, true);
-		waiting.in_candidate = false;
-	}
 	return true;
 }
 
@@ -164,12 +178,10 @@ static void settle(size_t most)
 		await();
 		return;
 	}
-	if (waiting.lines) {
+	if (waiting.lines)
 		dpe_log(LOG_ERR,
 			"lines of a configuration file are NOT in force: FRR was busy with another transaction for %d s; load it again",
 			GIVE_UP_SECONDS);
-		nb_config_replace(vty_shared_candidate_config, running_config, true);
-	}
 	commit_stop();
 }
 
@@ -184,46 +196,34 @@ bool commit_waits(void)
 	return waiting.lines != NULL;
 }
 
-static void in_candidate(const struct vty *vty)
+const struct lyd_node *commit_tree(const struct vty *vty)
 {
-	waiting.in_candidate = true;
-	waiting.version = vty->candidate_config->version;
-}
-
-void commit_begin(struct vty *vty)
-{
+	if (frr_get_cli_mode() != FRR_CLI_CLASSIC)
+		return vty->candidate_config->dnode;
 	commit_settle();
-	if (!waiting.lines || frr_get_cli_mode() != FRR_CLI_CLASSIC)
-		return;
-	if (running_config->version > vty->candidate_config->version)
-		nb_config_replace(vty->candidate_config, running_config, true);
-	if (waiting.in_candidate && waiting.version == vty->candidate_config->version)
-		return;
-	/* the command shall see what came before it */
-	for (const struct line *line = waiting.lines; line; line = line->next)
-		edit(vty->candidate_config, line);
-	in_candidate(vty);
+	if (!waiting.lines)
+		return running_config->dnode;
+	if (waiting.view && waiting.version != running_config->version)
+		drop_view();
+	if (!waiting.view) {
+		waiting.view = nb_config_dup(running_config);
+		waiting.version = running_config->version;
+		for (const struct line *line = waiting.lines; line; line = line->next)
+			edit(waiting.view, line);
+	}
+	return waiting.view->dnode;
 }
 
-/* FRR makes the candidate anew when it refuses something. */
-static int apply(struct vty *vty)
+/* Behind those that wait already. */
+static void wait_too(struct line *line)
 {
-	int ret = nb_cli_apply_changes(vty, NULL);
+	struct line **end = &waiting.lines;
 
-	if (ret != CMD_SUCCESS)
-		waiting.in_candidate = false;
-	return ret;
-}
-
-/* As apply(), but at once also in a file, of which FRR would commit the line with the next one. */
-static int apply_now(struct vty *vty)
-{
-	int ret;
-
-	vty->pending_allowed = false;
-	ret = apply(vty);
-	vty->pending_allowed = true;
-	return ret;
+	while (*end)
+		end = &(*end)->next;
+	*end = line;
+	if (waiting.view)
+		edit(waiting.view, line);
 }
 
 /* FRR leaves out that part of a command which libyang refuses, and commits the rest: so libyang is asked before. */
@@ -242,46 +242,51 @@ static bool acceptable(struct vty *vty)
 		lyd_free_all(tree);
 		if (err) {
 			yang_print_errors(ly_native_ctx, message, sizeof(message));
-			vty_out(vty, "%% %s", message);
+			vty_out(vty, "%% %s: %s", vty->cfg_changes[i].xpath, message);
 			return false;
 		}
 	}
 	return true;
 }
 
+static int fail(struct vty *vty, struct line *line, const char *why)
+{
+	vty_out(vty, "%% %s\n", why);
+	if (line)
+		line_free(line);
+	return CMD_WARNING_CONFIG_FAILED;
+}
+
 int commit_changes(struct vty *vty)
 {
-	bool first = !waiting.lines;
-	struct line *line, **end = &waiting.lines;
-	char message[BUFSIZ];
+	char message[BUFSIZ] = "";
+	struct line *line;
+	int ret;
 
 	if (!acceptable(vty))
 		return CMD_WARNING_CONFIG_FAILED;
-	if (!vty->pending_allowed || vty->pending_commit || frr_get_cli_mode() != FRR_CLI_CLASSIC)
-		return apply(vty);
-	if (first && apply_now(vty) == CMD_SUCCESS)
-		return CMD_SUCCESS;
+	if (frr_get_cli_mode() != FRR_CLI_CLASSIC)
+		return nb_cli_apply_changes(vty, NULL);
 	line = line_new(vty);
-	if (!line) {
-		vty_out(vty, "%% Out of memory: it is not tried again\n");
-		return CMD_WARNING_CONFIG_FAILED;
+	if (!line)
+		return fail(vty, NULL, "Out of memory");
+	commit_settle();
+	if (waiting.lines && vty->pending_allowed) {
+		wait_too(line);
+		return CMD_SUCCESS;
 	}
-	/* FRR has told the user why it refused it, and nobody else: ask once more */
-	if (first && !is_busy(commit(line, message, sizeof(message)))) {
+	ret = commit(line, message, sizeof(message));
+	if (is_done(ret)) {
 		line_free(line);
-		return CMD_WARNING_CONFIG_FAILED;
+		return CMD_SUCCESS;
 	}
-	while (*end)
-		end = &(*end)->next;
-	*end = line;
-	edit(vty->candidate_config, line);
-	in_candidate(vty);
-	if (first) {
-		waiting.since = monotime(NULL);
-		await();
-		vty_out(vty,
-			"%% This line and those after it are tried again until the other transaction has ended\n");
-	}
+	if (!is_busy(ret) || !vty->pending_allowed)
+		return fail(vty, line, message[0] ? message : nb_err_name(ret));
+	vty_out(vty, "%% %s: this line and those after it are tried again until that has ended\n",
+		message);
+	wait_too(line);
+	waiting.since = monotime(NULL);
+	await();
 	return CMD_SUCCESS;
 }
 

@@ -50,14 +50,12 @@ void state_print(struct vty *vty);
 void cli_callbacks(struct nb_node *node);
 void cli_init(void);
 
-/*
- * commit.c: each command calls commit_begin() before it looks at the candidate, and commit_changes() in the place of
- * nb_cli_apply_changes().
- */
+/* commit.c: each command calls commit_changes() in the place of nb_cli_apply_changes(). */
 void commit_start(compat_loop *loop);
 void commit_stop(void);
-void commit_begin(struct vty *vty);
 int commit_changes(struct vty *vty);
+/* What a command finds configured. Until the next change. */
+const struct lyd_node *commit_tree(const struct vty *vty);
 /*
  * Tries again what lines of a file FRR had no time for. Whoever changes something by another way calls it before.
  * commit_waits(): whether some still wait.

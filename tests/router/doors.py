@@ -11,11 +11,12 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from topology import Lab, LabError
+from topology import Lab, LabError, wait_until
 
 VTYSH = os.environ.get("DPLANE_EBPF_VTYSH")
 # by all doors together
 EDITS = int(os.environ.get("DPLANE_EBPF_EDITS", "10000"))
+BUSY = "there's already another transaction in progress"
 TREE = Path(__file__).resolve().parents[2] / "docs" / "tree.txt"
 
 
@@ -67,10 +68,12 @@ class Doors:
         return self.router.ask("show dplane ebpf datastore running")
 
     def restart(self):
-        """As systemd does: zebra, then vtysh -b."""
+        """As systemd does: zebra, then vtysh -b. Lines for which FRR had no time (FRR 9 and later) are waited for."""
         self.router.stop_daemon("zebra")
         self.router.start_daemon("zebra")
-        return self.vtysh("-b")
+        done = self.vtysh("-b")
+        wait_until("all lines are read", lambda: self.router.ask_json("show dplane ebpf datastore status")["read"])
+        return done
 
     def reset(self):
         for line in reversed(self.lines()):
@@ -105,7 +108,12 @@ class Session:
         for command in ("enable", "configure terminal"):
             self(command)
 
+    def say(self, command):
+        """What is answered to a command: with a "%" if it was refused."""
+        return "" if self(command) else self.said + "%"
+
     def __call__(self, command):
+        """Whether a command was accepted."""
         self.socket.sendall(command.encode() + b"\0")
         answer = b""
         while not (len(answer) >= 4 and answer[-4:-1] == b"\0\0\0"):
@@ -128,6 +136,18 @@ def raw(router, data):
         except OSError:
             pass
         return answer
+
+
+def patient(say):
+    """
+    As an operator: what zebra refuses only because mgmtd (FRR 9 and later) has it change something is said again. say(line)
+    returns the answer; the function made of it returns whether it was accepted in the end.
+    """
+    def apply(line):
+        answer = wait_until("zebra has time", lambda: (lambda said: None if BUSY in said else [said])(say(line)))[0]
+        return "%" not in answer
+
+    return apply
 
 
 class Editor(threading.Thread):

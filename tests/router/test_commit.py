@@ -45,8 +45,12 @@ def file(router):
     return session
 
 
-def be_busy(router, milliseconds):
-    assert router.ask(f"busy-for {milliseconds}") == ""
+def be_busy(router, milliseconds, commit=False):
+    """With a change of the hold-time, which is dropped or committed in the end."""
+    assert router.ask(f"busy-for {milliseconds}{' commit' if commit else ''}") == ""
+
+
+HOLD = "dplane ebpf hold-time 12345"
 
 
 def read(router):
@@ -99,6 +103,34 @@ def test_file_waits_while_busy(router):
     wait_until("all is read", lambda: read(router), timeout=10)
     assert lines(router) == [f"{METRIC} eth1 metric 30", f"{METRIC} eth1 192.0.2.1 weight 2"]
     assert "refused" not in router.log() and "NOT in force" not in router.log()
+
+
+@pytest.mark.parametrize("commit", (False, True), ids=("dropped", "committed"))
+def test_what_waited_stays(router, commit):
+    """It does not go with the next transaction of the one that it waited for, nor with the line that comes after it."""
+    be_busy(router, 300, commit)
+    reading = file(router)
+    assert reading(f"{METRIC} eth1 metric 20") and "tried again" in reading.said
+    wait_until("it is in force", lambda: f"{METRIC} eth1 metric 20" in lines(router), timeout=10)
+    if not commit:
+        be_busy(router, 100, commit=True)
+        wait_until("the next one is committed", lambda: HOLD in lines(router), timeout=10)
+    assert sorted(lines(router)) == sorted([HOLD, f"{METRIC} eth1 metric 20"])
+    assert reading(f"{METRIC} eth2 weight 3") and not reading.said
+    assert reading("XFRR_end_configuration")
+    assert sorted(lines(router)) == sorted([HOLD, f"{METRIC} eth1 metric 20", f"{METRIC} eth2 weight 3"])
+    assert {link["interface"]: link["configured"] for link in router.ask_json("show dplane ebpf link-metric json")
+            if link["configured"]} == {"eth1": {"metric": 20}, "eth2": {"weight": 3}}, "what counts is what is configured"
+
+
+def test_the_other_change_is_not_lost(router):
+    """Which was prepared when a command was refused, and when lines came that wait."""
+    be_busy(router, 500, commit=True)
+    typed, reading = Session(router), file(router)
+    assert not typed(f"{METRIC} eth1 metric 20")
+    assert reading(f"{METRIC} eth2 weight 3") and reading("XFRR_end_configuration")
+    wait_until("all is read", lambda: read(router), timeout=10)
+    assert sorted(lines(router)) == sorted([HOLD, f"{METRIC} eth2 weight 3"])
 
 
 def test_contradiction_while_busy(router):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from doors import EDITS, Editor, Session, configurable, raw
+from doors import EDITS, Editor, Session, configurable, patient, raw
 from topology import wait_until
 
 RELOAD = Path("/usr/lib/frr/frr-reload.py")
@@ -314,10 +314,9 @@ def test_a_thousand_at_once(doors):
 
 def test_random_edits_by_many_doors(doors):
     """Whatever is said, and by how many at once: zebra, its file and what it reads from it agree at the end."""
-    sessions = [Session(doors.router) for _ in range(3)]
-    editors = [Editor(i, session, EDITS // 3, seed=5) for i, session in enumerate(sessions)]
+    editors = [Editor(i, patient(Session(doors.router).say), EDITS // 3, seed=5) for i in range(3)]
     # each a vtysh of its own
-    editors.append(Editor(3, lambda line: "%" not in doors.configure(line), EDITS // 100, seed=5))
+    editors.append(Editor(3, patient(doors.configure), EDITS // 100, seed=5))
     for editor in editors:
         editor.start()
     for editor in editors:

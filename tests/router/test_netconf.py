@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 import netconf
-from doors import EDITS, VTYSH, Editor, Session
+from doors import EDITS, VTYSH, Editor, Session, patient
 from netconf import NAMESPACE, configuration, edit, link, refused, zebra_configuration
 from topology import wait_until
 
@@ -308,7 +308,7 @@ def test_random_edits_by_three_doors(router, server):
     """Whatever is said over NETCONF and in vtysh at once: both, and what is written, agree at the end."""
     with netconf.Raw(server, netconf.OPERATOR) as raw:
         raw.greet()
-        editors = [Editor(0, Session(router), EDITS // 3, seed=9), Editor(1, Session(router), EDITS // 3, seed=9),
+        editors = [*(Editor(i, patient(Session(router).say), EDITS // 3, seed=9) for i in range(2)),
                    Editor(2, NetconfEditor(raw), EDITS - 2 * (EDITS // 3), seed=9, only_known=True)]
         for editor in editors:
             editor.start()
