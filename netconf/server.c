@@ -50,6 +50,7 @@ static status_t refused(ses_cb_t *scb, rpc_msg_t *msg, enum zebra_verdict verdic
 	case ZEBRA_INVALID:
 		return report(scb, msg, ERR_NCX_INVALID_VALUE, refusal->path, refusal->message);
 	case ZEBRA_CONFLICT:
+	case ZEBRA_BUSY:
 		return report(scb, msg, ERR_NCX_IN_USE, refusal->path, refusal->message);
 	default:
 		return report(scb, msg, ERR_NCX_OPERATION_FAILED, refusal->path,

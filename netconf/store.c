@@ -58,6 +58,12 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+/* Of what is done on the server's own account: it is tried again a second later. */
+static bool to_be_repeated(enum zebra_verdict verdict)
+{
+	return verdict == ZEBRA_BUSY || verdict == ZEBRA_UNREACHABLE;
+}
+
 /* ---- the journal ---- */
 
 static void change_drop(struct change **at)
@@ -134,7 +140,7 @@ static bool journal_replay(void)
 		enum zebra_verdict verdict =
 			zebra_edit((*at)->before, (*at)->after, true, &refusal);
 
-		if (verdict == ZEBRA_UNREACHABLE)
+		if (to_be_repeated(verdict))
 			return false;
 		if (verdict == ZEBRA_DONE) {
 			at = &(*at)->next;
@@ -276,7 +282,7 @@ static void roll_back(const char *running)
 	while (store.unconfirmed && verdict == ZEBRA_DONE) {
 		verdict = zebra_edit(store.unconfirmed->after, store.unconfirmed->before, true,
 				     &refusal);
-		if (verdict != ZEBRA_UNREACHABLE)
+		if (!to_be_repeated(verdict))
 			change_drop(&store.unconfirmed);
 	}
 	if (verdict == ZEBRA_DONE)
@@ -285,7 +291,7 @@ static void roll_back(const char *running)
 		log_error(
 			"\ndplane_ebpf: zebra does not go back to the configuration of before the commit: %s %s",
 			refusal.path, refusal.message);
-	if (verdict != ZEBRA_UNREACHABLE) {
+	if (!to_be_repeated(verdict)) {
 		store.seen.version = UINT64_MAX;
 		if (sync_now())
 			journal_add(before, store.running);

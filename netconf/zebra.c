@@ -17,6 +17,8 @@
 
 #include "netconf/yuma.h"
 
+#define RETRY_MS 20
+
 /* FRR 8.4 takes commands of at most 4095 bytes. Three bytes are four characters. */
 #define PIECE 2700
 
@@ -240,6 +242,8 @@ static enum zebra_verdict command(const char *text, struct zebra_refusal *refusa
 			verdict = ZEBRA_INVALID;
 		else if (strcmp(json_object_get_string(value), "conflict") == 0)
 			verdict = ZEBRA_CONFLICT;
+		else if (strcmp(json_object_get_string(value), "busy") == 0)
+			verdict = ZEBRA_BUSY;
 	}
 	if (json_object_object_get_ex(object, "path", &value))
 		snprintf(refusal->path, sizeof(refusal->path), "%s", json_object_get_string(value));
@@ -271,6 +275,17 @@ static enum zebra_verdict hand_over(const char *name, const char *text,
 	return verdict;
 }
 
+/* What is begun, as often as zebra has no time for it. */
+static enum zebra_verdict finish(const char *text, struct zebra_refusal *refusal)
+{
+	int64_t until = now_ms() + ZEBRA_PATIENCE_MS;
+	enum zebra_verdict verdict;
+
+	while ((verdict = command(text, refusal)) == ZEBRA_BUSY && now_ms() < until)
+		poll(NULL, 0, RETRY_MS);
+	return verdict;
+}
+
 enum zebra_verdict zebra_edit(const char *base, const char *target, bool commit,
 			      struct zebra_refusal *refusal)
 {
@@ -283,8 +298,8 @@ enum zebra_verdict zebra_edit(const char *base, const char *target, bool commit,
 	if (verdict == ZEBRA_DONE)
 		verdict = hand_over("target", target, refusal);
 	if (verdict == ZEBRA_DONE)
-		verdict = command(commit ? "dplane ebpf datastore commit"
-					 : "dplane ebpf datastore validate",
-				  refusal);
+		verdict = finish(commit ? "dplane ebpf datastore commit"
+					: "dplane ebpf datastore validate",
+				 refusal);
 	return verdict;
 }

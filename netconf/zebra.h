@@ -36,9 +36,10 @@ char *zebra_xml(const char *what);
 
 enum zebra_verdict {
 	ZEBRA_DONE,
-	ZEBRA_INVALID,	   /* zebra refuses the values */
-	ZEBRA_CONFLICT,	   /* somebody else changed the same meanwhile */
-	ZEBRA_FAILED,	   /* zebra could not do it */
+	ZEBRA_INVALID,	/* zebra refuses the values */
+	ZEBRA_CONFLICT, /* somebody else changed the same meanwhile */
+	ZEBRA_FAILED,	/* zebra could not do it */
+	ZEBRA_BUSY, /* mgmtd (FRR 9 and later) has zebra change something, and that takes long */
 	ZEBRA_UNREACHABLE, /* zebra could not be asked; it may have done it all the same */
 };
 
@@ -46,7 +47,11 @@ struct zebra_refusal {
 	char path[1024], message[1024];
 };
 
-/* Hands over what an edit started from, and what it shall be: to be checked only, or put in force. */
+/*
+ * Hands over what an edit started from, and what it shall be: to be checked only, or put in force. While zebra is busy it is asked
+ * again, for ZEBRA_PATIENCE_MS.
+ */
+#define ZEBRA_PATIENCE_MS 3000
 enum zebra_verdict zebra_edit(const char *base, const char *target, bool commit,
 			      struct zebra_refusal *refusal);
 

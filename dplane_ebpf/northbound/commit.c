@@ -135,9 +135,9 @@ static bool is_done(int ret)
 	return ret == NB_OK || ret == NB_ERR_NO_CHANGES;
 }
 
-/* FRR has no time for it now. A lock that somebody took is not that. */
-static bool is_busy(int ret)
+bool commit_is_busy(int ret)
 {
+	/* a lock that somebody took is not that */
 	return ret == NB_ERR_LOCKED && !nb_running_lock_check(NB_CLIENT_CLI, NULL);
 }
 
@@ -147,7 +147,7 @@ static bool settled(const struct line *line)
 	char message[BUFSIZ] = "";
 	int ret = commit(line, message, sizeof(message));
 
-	if (is_busy(ret))
+	if (commit_is_busy(ret))
 		return false;
 	if (!is_done(ret))
 		dpe_log(LOG_ERR, "a line of a configuration file was refused: %s",
@@ -280,7 +280,7 @@ int commit_changes(struct vty *vty)
 		line_free(line);
 		return CMD_SUCCESS;
 	}
-	if (!is_busy(ret) || !vty->pending_allowed)
+	if (!commit_is_busy(ret) || !vty->pending_allowed)
 		return fail(vty, line, message[0] ? message : nb_err_name(ret));
 	vty_out(vty, "%% %s: this line and those after it are tried again until that has ended\n",
 		message);

@@ -283,8 +283,11 @@ static int run(struct vty *vty, struct edit *edit, bool commit)
 	if (!message[0])
 		yang_print_errors(ly_native_ctx, message, sizeof(message));
 	path_of(message, path, sizeof(path));
-	return refuse(vty, ret == NB_ERR_VALIDATION ? "invalid" : "failed", path,
-		      message[0] ? one_line(message) : nb_err_name(ret));
+	return refuse(vty,
+		      ret == NB_ERR_VALIDATION ? "invalid"
+		      : commit_is_busy(ret)    ? "busy"
+					       : "failed",
+		      path, message[0] ? one_line(message) : nb_err_name(ret));
 }
 
 static int finish(struct vty *vty, bool commit)
@@ -316,7 +319,8 @@ static int finish(struct vty *vty, bool commit)
 		lyd_free_all(base);
 	if (target)
 		lyd_free_all(target);
-	if (commit)
+	/* else it may be asked again */
+	if (commit && ret == CMD_SUCCESS)
 		pending_free();
 	return ret;
 }

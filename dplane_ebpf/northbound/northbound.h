@@ -62,6 +62,8 @@ const struct lyd_node *commit_tree(const struct vty *vty);
  */
 void commit_settle(void);
 bool commit_waits(void);
+/* Whether a commit was refused (an enum nb_error) only because mgmtd has zebra change something: to be tried again. */
+bool commit_is_busy(int ret);
 
 /* datastore.c: what a NETCONF server needs of zebra. */
 void datastore_init(void);

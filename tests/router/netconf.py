@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from unittest import SkipTest
 
 from lxml import etree
 from ncclient import manager
@@ -30,7 +31,11 @@ GROUP = "dpe-nc"
 # netconfd's own directory is below what the system says is its user's home
 HOME = LABS / "netconf-home"
 
-__all__ = ["RPCError", "SessionCloseError"]
+__all__ = ["RPCError"]
+
+
+class NoSessions(SkipTest):
+    """Debian's own netconfd, without us, where libxml2 is 2.14 or later: it ends each session at its greeting."""
 
 
 def module_path():
@@ -174,11 +179,19 @@ class Server:
     def log(self):
         return (self.directory / "netconfd.log").read_text(errors="replace")
 
+    def skip_if_useless(self):
+        if "xml reader EOF" in self.log():
+            raise NoSessions("this netconfd takes no sessions at all")
+
     def connect(self, user=OPERATOR):
         # the password is the key's, which has none: ncclient of Debian 13 fails without one
-        session = manager.connect(host="127.0.0.1", port=self.port, username=user, timeout=30, password="",
-                                  key_filename=str(self.directory / "user_key"), hostkey_verify=False,
-                                  allow_agent=False, look_for_keys=False)
+        try:
+            session = manager.connect(host="127.0.0.1", port=self.port, username=user, timeout=30, password="",
+                                      key_filename=str(self.directory / "user_key"), hostkey_verify=False,
+                                      allow_agent=False, look_for_keys=False)
+        except SessionCloseError:
+            self.skip_if_useless()
+            raise
         self.sessions.append(session)
         return session
 
@@ -194,6 +207,7 @@ class Raw:
 
     def __init__(self, server, user, says=None):
         """says: whom the session shall take the user for."""
+        self.server = server
         self.process = subprocess.Popen(
             ["setpriv", f"--reuid={user}", f"--regid={GROUP}", "--init-groups", "/usr/sbin/netconf-subsystem",
              f"--ncxserver-sockname={server.port}@{server.socket}"],
@@ -220,7 +234,10 @@ class Raw:
             if self._answers(0.2):
                 break
             self.send(b"\n")
-        return self.receive()
+        answer = self.receive()
+        if not answer:
+            self.server.skip_if_useless()
+        return answer
 
     def ask(self, request):
         """An operation, as XML; its answer."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import netconf
 import topology
 from doors import Session
 from topology import wait_until
@@ -13,14 +14,18 @@ from topology import wait_until
 METRIC = "dplane ebpf link-metric"
 
 
+def zebra_modules(router):
+    """busy.c beside ours."""
+    return [*router.module_arguments(), "-M", Path(os.environ["DPLANE_EBPF_BUSY"]).resolve()]
+
+
 @pytest.fixture(scope="module")
 def router(module):
     if not module:
         pytest.skip("DPLANE_EBPF_MODULE=none: nothing to configure")
-    busy = Path(os.environ["DPLANE_EBPF_BUSY"]).resolve()
     with topology.Lab("commit", module) as lab:
         made = lab.router("r1", daemons=("zebra",), config="hostname r1\n")
-        made.start(module=[*made.module_arguments(), "-M", busy])
+        made.start(module=zebra_modules(made))
         yield made
 
 
@@ -145,3 +150,35 @@ def test_contradiction_while_busy(router):
     assert "delay-min exceeds delay-max" in router.log()
     typed = Session(router)
     assert typed(f"{METRIC} eth1 metric 7"), typed.said
+
+
+def test_netconf_waits_while_busy(users, router):
+    """A commit is done as soon as there is time for it; if that is too long, the client hears why, and nothing is done later."""
+    with netconf.Server(router) as server, netconf.Raw(server, netconf.OPERATOR) as session:
+        session.greet()
+        be_busy(router, 500)
+        assert session.edit(netconf.link("eth1", "<metric>20</metric>")) and b"<ok/>" in session.ask("<commit/>")
+        assert lines(router) == [f"{METRIC} eth1 metric 20"]
+        be_busy(router, 5000)
+        assert session.edit(netconf.link("eth1", "<metric>30</metric>"))
+        answer = session.ask("<commit/>")
+        assert b"in-use" in answer and b"transaction" in answer, answer
+        wait_until("zebra has time", lambda: Session(router)(f"{METRIC} eth2 weight 3"), timeout=10)
+        assert sorted(lines(router)) == [f"{METRIC} eth1 metric 20", f"{METRIC} eth2 weight 3"]
+        # what was edited is still there
+        assert b"<ok/>" in session.ask("<commit/>")
+        assert sorted(lines(router)) == [f"{METRIC} eth1 metric 30", f"{METRIC} eth2 weight 3"]
+
+
+def test_replayed_when_there_is_time(users, router):
+    """zebra is started anew, and FRR busy at once: what was committed over NETCONF comes back all the same."""
+    with netconf.Server(router) as server, netconf.Raw(server, netconf.OPERATOR) as session:
+        session.greet()
+        assert session.edit(netconf.link("eth1", "<metric>20</metric>")) and b"<ok/>" in session.ask("<commit/>")
+        router.stop_daemon("zebra")
+        router.start_daemon("zebra", module=zebra_modules(router))
+        be_busy(router, 5000)
+        # that was the file
+        assert file(router)("XFRR_end_configuration") and read(router)
+        wait_until("it is back", lambda: lines(router) == [f"{METRIC} eth1 metric 20"], timeout=30)
+        assert "is dropped" not in server.log()

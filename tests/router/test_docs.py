@@ -75,6 +75,8 @@ def test_the_session(users, doors, monkeypatch, capsys):
     code = re.search(r"```python\n(.*?)```", NETCONF, re.DOTALL)[1]
     real = manager.connect
     with netconf.Server(doors.router) as server:
+        server.connect()
+
         def connect(**options):
             assert options.pop("host") == "127.0.0.1" and options.pop("port") == 830
             session = real(host="127.0.0.1", port=server.port, username=netconf.OPERATOR, allow_agent=False,
