@@ -314,8 +314,9 @@ int show_summary(struct vty *vty, bool json)
 		stats.group_overflow);
 	vty_out(vty, "  %-22s %" PRIu64 "\n", "Local addresses", stats.locals);
 	vty_out(vty,
-		"  %-22s %" PRIu64 ", %" PRIu64 " slots, %" PRIu64 " steered by link metrics\n",
-		"Groups", stats.groups, stats.slots, stats.groups_steered);
+		"  %-22s %" PRIu64 ", %" PRIu64 " slot%s, %" PRIu64 " steered by link metrics\n",
+		"Groups", stats.groups, stats.slots, stats.slots == 1 ? "" : "s",
+		stats.groups_steered);
 	vty_out(vty, "  %-22s %" PRIu64 ", %" PRIu64 " down\n", "Next hops", stats.nexthops,
 		stats.nexthops_down);
 	vty_out(vty, "  %-22s %" PRIu64 " of groups, %" PRIu64 " now on backups\n", "Failovers",

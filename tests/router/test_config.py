@@ -163,6 +163,9 @@ def test_frr_reload(doors):
     events = doors.router.ask("show dplane ebpf events").splitlines()
     reload(*then)
     assert doors.router.ask("show dplane ebpf events").splitlines() == events, "nothing differed, and yet something was done"
+    # one of each, in place of those
+    reload(*ALL)
+    assert sorted(doors.lines()) == sorted(ALL)
     reload()
     assert doors.lines() == []
 

@@ -78,9 +78,9 @@ def test_the_session(users, doors, monkeypatch, capsys):
         server.connect()
 
         def connect(**options):
-            assert options.pop("host") == "127.0.0.1" and options.pop("port") == 830
-            session = real(host="127.0.0.1", port=server.port, username=netconf.OPERATOR, allow_agent=False,
-                           look_for_keys=False, key_filename=str(server.directory / "user_key"), **options)
+            assert (options["host"], options["port"], options["username"]) == ("127.0.0.1", 830, "alice")
+            options.update(port=server.port, username=netconf.OPERATOR, key_filename=str(server.directory / "user_key"))
+            session = real(allow_agent=False, look_for_keys=False, **options)
             server.sessions.append(session)
             return session
 
