@@ -173,9 +173,10 @@ def test_zebra_restarts(router, server):
     edit_error = refused(edit, session, link("eth4", "<metric>7</metric>"))
     assert "zebra" in edit_error.message
     router.config += "dplane ebpf link-metric eth3 metric 9\n"
+    router.start_daemon("zebra")
     os.environ["LD_PRELOAD"] = VTYSH
     try:
-        router.start()
+        router.apply_config()
     finally:
         del os.environ["LD_PRELOAD"]
     wait_until("what was committed is back",
