@@ -31,6 +31,13 @@ FAILOVER_WANTED = {
     "outage_ms_1m": (AT_MOST, 2),
     "flows_moved": (AT_MOST, 0),
     "lfa_packets": (AT_LEAST, 1),
+    "metrics_vty_ms": (AT_MOST, 100),
+    "metrics_netconf_ms": (AT_MOST, 100),
+    # one may have been under way when the command returned
+    "metrics_late": (AT_MOST, 1),
+    "metrics_lost": (AT_MOST, 0),
+    "metrics_others_reordered": (AT_MOST, 0),
+    "metrics_commit_ms": (AT_MOST, 1000),
     "kill9_lost": (AT_MOST, 0),
     "kill9_wrong": (AT_MOST, 0),
     "restart_lost": (AT_MOST, 0),

@@ -43,7 +43,7 @@ struct notice {
 	time_t when;
 };
 
-/* A transaction may change a thousand overrides, and the NETCONF server asks once a second. */
+/* A transaction may change a thousand overrides, and the NETCONF server takes some hundred once a second. */
 #define NOTICES_KEPT 4096
 
 /* Any thread, also under locks: it takes a lock of its own, and calls the listener. */

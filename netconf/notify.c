@@ -62,7 +62,8 @@ void notify_tick(void)
 
 	if (!zebra_status(&status) || status.event <= store_event)
 		return;
-	snprintf(command, sizeof(command), "show dplane ebpf events %" PRIu64 " json", store_event);
+	snprintf(command, sizeof(command), "show dplane ebpf datastore events %" PRIu64,
+		 store_event);
 	if (!zebra_ask(command, &answer, &ok))
 		return;
 	list = ok ? json_tokener_parse(answer) : NULL;
@@ -73,10 +74,9 @@ void notify_tick(void)
 		event = json_object_array_get_idx(list, i);
 		number = strtoull(text_of(event, "number"), NULL, 10);
 		if (number > store_event + 1)
-			log_warn(
-				"\ndplane_ebpf: %" PRIu64
-				" notifications are lost: more happened within a second than zebra keeps",
-				number - store_event - 1);
+			log_warn("\ndplane_ebpf: %" PRIu64
+				 " notifications are lost: more happened than zebra keeps",
+				 number - store_event - 1);
 		send_one(event);
 		store_event = number;
 	}

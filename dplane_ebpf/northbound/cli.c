@@ -84,11 +84,6 @@ static int run_dplane_ebpf_hold_time(struct vty *vty, const struct words *words)
 			words->no ? NULL : words->token[1]->arg);
 }
 
-static const struct lyd_node *configured(const struct vty *vty, const char *xpath)
-{
-	return yang_dnode_get(commit_tree(vty), xpath);
-}
-
 /* Whether an entry of a list says anything but its key and, if any, this leaf. */
 static bool says_more(const struct lyd_node *entry, const char *except)
 {
@@ -124,7 +119,7 @@ static int run_dplane_ebpf_interface(struct vty *vty, const struct words *words)
 		return CMD_WARNING_CONFIG_FAILED;
 	snprintf(entry, sizeof(entry), NORTHBOUND_ROOT "/interface[name='%s']", name);
 	snprintf(leaf, sizeof(leaf), "%s/%s", entry, bypass ? "bypass-allowed" : "accelerate");
-	node = configured(vty, entry);
+	node = yang_dnode_get(commit_tree(vty), entry);
 	if (words->no && !node)
 		return CMD_SUCCESS;
 	if (!words->no)
@@ -194,8 +189,9 @@ static int set_value(struct vty *vty, const struct target *target, const char *l
 /* Removes a leaf, or all if it is NULL; and entries that say nothing any more. */
 static int remove_value(struct vty *vty, const struct target *target, const char *leaf)
 {
-	const struct lyd_node *link = configured(vty, target->link);
-	const struct lyd_node *hop = target->hop[0] ? configured(vty, target->hop) : NULL;
+	const struct lyd_node *tree = commit_tree(vty);
+	const struct lyd_node *link = yang_dnode_get(tree, target->link);
+	const struct lyd_node *hop = target->hop[0] ? yang_dnode_get(tree, target->hop) : NULL;
 	const struct lyd_node *child;
 	char xpath[XPATH_MAXLEN + 64];
 	unsigned int hops = 0;

@@ -368,6 +368,28 @@ DEFUN_HIDDEN(show_dplane_ebpf_datastore, show_dplane_ebpf_datastore_cmd,
 	return CMD_SUCCESS;
 }
 
+/* So many at a time: the server has one thread, and serves nobody while it passes them on. */
+#define EVENTS_AT_ONCE 300
+
+DEFUN_HIDDEN(show_dplane_ebpf_datastore_events, show_dplane_ebpf_datastore_events_cmd,
+	     "show dplane ebpf datastore events (0-4294967295)",
+	     SHOW_STR "Data plane\nForwarding by eBPF\nFor a NETCONF server\n"
+		      "What happened\nAfter the event of this number\n")
+{
+	struct notice *list = calloc(EVENTS_AT_ONCE, sizeof(*list));
+	json_object *array = json_object_new_array();
+	size_t n = 0;
+
+	if (list)
+		n = notice_read(strtoull(argv[5]->arg, NULL, 10), list, EVENTS_AT_ONCE);
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(array, notification_json(&list[i]));
+	vty_out(vty, "%s\n", json_object_to_json_string_ext(array, JSON_C_TO_STRING_PLAIN));
+	json_object_put(array);
+	free(list);
+	return CMD_SUCCESS;
+}
+
 DEFUN_HIDDEN(dplane_ebpf_datastore_text, dplane_ebpf_datastore_text_cmd,
 	     "dplane ebpf datastore <base|target> TEXT",
 	     "Data plane\nForwarding by eBPF\nFor a NETCONF server\n"
@@ -398,6 +420,7 @@ void datastore_init(void)
 	clock_gettime(CLOCK_REALTIME, &now);
 	pending.instance = (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 	install_element(ENABLE_NODE, &show_dplane_ebpf_datastore_cmd);
+	install_element(ENABLE_NODE, &show_dplane_ebpf_datastore_events_cmd);
 	install_element(ENABLE_NODE, &dplane_ebpf_datastore_text_cmd);
 	install_element(ENABLE_NODE, &dplane_ebpf_datastore_cmd);
 }

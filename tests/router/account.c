@@ -165,6 +165,15 @@ static void report_ways(const char *name, bool packets)
 	printf("]");
 }
 
+/* Of each flow, by its number, how many datagrams came after later ones. */
+static void report_reordered(void)
+{
+	printf("\"flowReordered\": [");
+	for (uint32_t i = 0; i < account.flows; i++)
+		printf("%s%" PRIu64, i ? ", " : "", account.flow[i].reordered);
+	printf("]");
+}
+
 void account_report(uint32_t overflow)
 {
 	struct outage outage = find_outages();
@@ -194,5 +203,7 @@ void account_report(uint32_t overflow)
 	report_ways("ways", false);
 	printf(", ");
 	report_ways("wayPackets", true);
+	printf(", ");
+	report_reordered();
 	printf("}\n");
 }

@@ -109,6 +109,17 @@ def lab(module):
         yield own
 
 
+@pytest.fixture(scope="module")
+def doors(request, module, tmp_path_factory):
+    """A router with nothing but zebra, to be configured by every door: one for all tests of a file."""
+    import doors as of_router
+    if not module:
+        pytest.skip("DPLANE_EBPF_MODULE=none: nothing to configure")
+    name = request.module.__name__.removeprefix("test_")
+    with of_router.configurable(name, module, tmp_path_factory.mktemp(name)) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def users():
     """Accounts for NETCONF."""

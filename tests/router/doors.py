@@ -100,12 +100,12 @@ def configurable(name, module, directory):
 class Session:
     """A long connection to zebra's socket, in configuration mode."""
 
-    def __init__(self, router):
+    def __init__(self, router, configure="configure terminal"):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(30)
         self.socket.connect(str(router.run_directory / "zebra.vty"))
         self.said = ""
-        for command in ("enable", "configure terminal"):
+        for command in ("enable", configure):
             self(command)
 
     def say(self, command):
@@ -195,3 +195,14 @@ class Editor(threading.Thread):
     def lines(self):
         return {f"dplane ebpf link-metric {where} {keyword} {value}".rstrip()
                 for (where, keyword), value in self.expected.items()}
+
+
+def run_editors(editors):
+    """All at once, to their end; the lines that are there afterwards."""
+    for editor in editors:
+        editor.start()
+    for editor in editors:
+        editor.join()
+    for editor in editors:
+        assert not editor.failure, editor.failure
+    return set().union(*(editor.lines() for editor in editors))

@@ -182,3 +182,22 @@ def test_replayed_when_there_is_time(users, router):
         assert file(router)("XFRR_end_configuration") and read(router)
         wait_until("it is back", lambda: lines(router) == [f"{METRIC} eth1 metric 20"], timeout=30)
         assert "is dropped" not in server.log()
+
+
+def test_transactional_cli(need_module, lab):
+    """zebra --tcli: commands change a candidate, and all of it is in force with its commit, or none."""
+    router = lab.router("r1", daemons=("zebra",))
+    router.start_daemon("zebra", "--tcli")
+    one, other = Session(router, "configure private"), Session(router, "configure private")
+    for line in (f"{METRIC} eth1 min-delay 50", f"{METRIC} eth1 metric 20", f"no {METRIC} eth1 metric"):
+        assert one(line), one.said
+    assert other(f"{METRIC} eth1 metric 30") and lines(router) == []
+    assert one("commit"), one.said
+    assert lines(router) == [f"{METRIC} eth1 min-delay 50"]
+    assert not other("commit"), "it is of a candidate that is too old by now"
+    assert other("update") and other(f"{METRIC} eth1 max-delay 20")
+    assert not other("commit") and "delay-min exceeds delay-max" in other.said
+    assert lines(router) == [f"{METRIC} eth1 min-delay 50"]
+    owner = Session(router, "configure exclusive")
+    assert owner(f"{METRIC} eth2 weight 3") and owner("commit"), owner.said
+    assert sorted(lines(router)) == [f"{METRIC} eth1 min-delay 50", f"{METRIC} eth2 weight 3"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from doors import EDITS, Editor, Session, configurable, patient, raw
+from doors import EDITS, Editor, Session, patient, raw, run_editors
 from topology import wait_until
 
 RELOAD = Path("/usr/lib/frr/frr-reload.py")
@@ -68,14 +68,6 @@ BAD = [
     ("dplane ebpf link-metric a|b metric 5", "interface"),
     ("dplane ebpf nonsense", "nonsense"),
 ]
-
-
-@pytest.fixture(scope="module")
-def doors(module, tmp_path_factory):
-    if not module:
-        pytest.skip("DPLANE_EBPF_MODULE=none: nothing to configure")
-    with configurable("config", module, tmp_path_factory.mktemp("config")) as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -320,13 +312,7 @@ def test_random_edits_by_many_doors(doors):
     editors = [Editor(i, patient(Session(doors.router).say), EDITS // 3, seed=5) for i in range(3)]
     # each a vtysh of its own
     editors.append(Editor(3, patient(doors.configure), EDITS // 100, seed=5))
-    for editor in editors:
-        editor.start()
-    for editor in editors:
-        editor.join()
-    for editor in editors:
-        assert not editor.failure, editor.failure
-    expected = set().union(*(editor.lines() for editor in editors))
+    expected = run_editors(editors)
     assert set(doors.lines()) == expected and len(doors.lines()) == len(expected)
     tree = doors.datastore()
     doors.vtysh("-c", "write memory")

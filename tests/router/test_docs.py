@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import netconf
-from doors import configurable, yang_leaves
+from doors import yang_leaves
 
 TOP = Path(__file__).resolve().parents[2]
 MANUAL = (TOP / "docs" / "frr-dplane-ebpf.7").read_text().replace("\\-", "-")
@@ -25,14 +25,6 @@ def examples():
 CONFIGURATION = [line for line in examples() if re.match("(no )?dplane ebpf ", line)]
 ASKED = [line.partition("# ")[2] for line in examples() if re.match("r1# ", line)]
 README_LINES = [line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("dplane ebpf ")]
-
-
-@pytest.fixture(scope="module")
-def doors(module, tmp_path_factory):
-    if not module:
-        pytest.skip("DPLANE_EBPF_MODULE=none: nothing to configure")
-    with configurable("docs", module, tmp_path_factory.mktemp("docs")) as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import netconf
-from doors import configurable, yang_leaves
+from doors import yang_leaves
 from netconf import configuration, zebra_configuration
 
 KEYS = {"interface": "name", "link": "interface", "next-hop": "address"}
@@ -69,14 +69,6 @@ def keys_of(path):
 
 def said(path, value):
     return keys_of(path) | {(path, value)}
-
-
-@pytest.fixture(scope="module")
-def doors(module, tmp_path_factory):
-    if not module:
-        pytest.skip("DPLANE_EBPF_MODULE=none: nothing to configure")
-    with configurable("doors", module, tmp_path_factory.mktemp("doors")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 import netconf
-from doors import EDITS, VTYSH, Editor, Session, patient
+from doors import EDITS, VTYSH, Editor, Session, patient, run_editors
 from netconf import NAMESPACE, configuration, edit, link, refused, zebra_configuration
 from topology import wait_until
 
@@ -311,15 +311,10 @@ def test_random_edits_by_three_doors(router, server):
         raw.greet()
         editors = [*(Editor(i, patient(Session(router).say), EDITS // 3, seed=9) for i in range(2)),
                    Editor(2, NetconfEditor(raw), EDITS - 2 * (EDITS // 3), seed=9, only_known=True)]
-        for editor in editors:
-            editor.start()
-        for editor in editors:
-            editor.join()
-        for editor in editors:
-            assert not editor.failure, editor.failure
+        expected = run_editors(editors)
     session = server.connect()
     assert configuration(session) == zebra_configuration(router)
     written = {line for line in router.ask("show running-config").splitlines() if "dplane ebpf" in line}
     # an entry that has lost its last leaf over NETCONF stays, and says nothing
     written = {line for line in written if len(line.split()) > 5 or line.split()[-1] == "drain"}
-    assert written == set().union(*(editor.lines() for editor in editors))
+    assert written == expected
