@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Questions to zebra on its vty socket, the commands of dplane_ebpf/northbound/datastore.c. One thread; nothing takes longer than
+ * Questions to zebra on its vty socket, the commands of dplane_ebpf/northbound/datastore.c. One thread; no command takes longer than
  * ZEBRA_TIMEOUT_MS.
  */
 #ifndef NETCONF_ZEBRA_H

@@ -144,8 +144,14 @@ def patient(say):
     returns the answer; the function made of it returns whether it was accepted in the end.
     """
     def apply(line):
-        answer = wait_until("zebra has time", lambda: (lambda said: None if BUSY in said else [said])(say(line)))[0]
-        return "%" not in answer
+        answers = []
+
+        def had_time():
+            answers.append(say(line))
+            return BUSY not in answers[-1]
+
+        wait_until("zebra has time", had_time)
+        return "%" not in answers[-1]
 
     return apply
 

@@ -139,8 +139,8 @@ def test_all_that_is_shown(router, command):
     if command == "interface":
         shown = list(shown.values())
     if command == "consistency":
-        shown = wait_until("it is compared", lambda: (lambda now: now["state"] == "done" and now)(
-            router.ask_json("show dplane ebpf consistency json")))
+        wait_until("it is compared", lambda: router.ask_json("show dplane ebpf consistency json")["state"] == "done")
+        shown = router.ask_json("show dplane ebpf consistency json")
     names = {RENAMED.get(name, re.sub("[A-Z]", lambda letter: "-" + letter[0].lower(), name)) for name in members(shown)}
     assert names and not names - known
 
