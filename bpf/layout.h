@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 #define FIB_MAGIC 0x44504542u /* "DPEB" */
-#define FIB_LAYOUT_VERSION 4u
+#define FIB_LAYOUT_VERSION 5u
 
 /*
  * Group ids. What a prefix table holds is a group id; the low ones are
@@ -29,6 +29,7 @@ enum fib_group_id {
 	FIB_GROUP_UNSUPPORTED = 4, /* kernel: labels, encapsulation, devices we cannot use */
 	FIB_GROUP_OVERFLOW = 5,	   /* kernel: no room in our tables */
 	FIB_GROUP_BLACKHOLE = 6,   /* drop silently, as the kernel's blackhole */
+	FIB_GROUP_KERNEL = 7,	   /* kernel: it has a route of its own, or lacks zebra's */
 	FIB_GROUP_FIRST = 16,	   /* the first id with a descriptor of its own */
 };
 
@@ -107,6 +108,12 @@ struct fib_small_node {
  */
 #define FIB_MAX_TABLES 4096u
 
+/*
+ * The kernel's local table (255), which its rules ask before all others: FIB_GROUP_LOCAL for what has a route there,
+ * FIB_GROUP_NO_ROUTE for all else. Packets of interfaces with FIB_IF_LOCAL are looked up there first.
+ */
+#define FIB_TABLE_LOCAL 1u
+
 struct fib_table {
 	__u32 v4_root;	  /* not of table 0 */
 	__u32 v4_default; /* group id for addresses whose value is 0 */
@@ -163,8 +170,9 @@ struct fib_nexthop {
  * above, the number of its table in bits 48..63. Any other packet is the kernel's.
  */
 #define FIB_MAX_INTERFACES 4096u
-#define FIB_IF_V4 (1ull << 32) /* net.ipv4.conf.IF.forwarding */
-#define FIB_IF_V6 (1ull << 33) /* net.ipv6.conf.IF.forwarding */
+#define FIB_IF_V4 (1ull << 32)	  /* net.ipv4.conf.IF.forwarding */
+#define FIB_IF_V6 (1ull << 33)	  /* net.ipv6.conf.IF.forwarding */
+#define FIB_IF_LOCAL (1ull << 34) /* FIB_TABLE_LOCAL first */
 #define FIB_IF_TABLE(entry) ((__u32)((entry) >> 48))
 
 /* Hash map "neighbours": hosts of connected networks whose MAC the kernel knows. */
@@ -196,6 +204,8 @@ struct fib_neigh_key {
 	X(KERNEL_REJECT, "kernel-reject", "unreachable or prohibit route") \
 	X(KERNEL_UNSUPPORTED, "kernel-unsupported", \
 	  "route with labels, encapsulation or a device we do not use") \
+	X(KERNEL_OWN_ROUTE, "kernel-own-route", \
+	  "prefix for which the kernel has a route that zebra does not, or lacks zebra's") \
 	X(KERNEL_OVERFLOW, "kernel-overflow", "prefix for which our tables had no room") \
 	X(KERNEL_NEXTHOP, "kernel-nexthop", "next hop down, or its neighbour failed") \
 	X(KERNEL_NEIGHBOUR, "kernel-neighbour", \

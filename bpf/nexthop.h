@@ -31,6 +31,8 @@ static __always_inline int group_verdict(__u32 group)
 		return to_kernel(FIB_CNT_KERNEL_REJECT);
 	case FIB_GROUP_UNSUPPORTED:
 		return to_kernel(FIB_CNT_KERNEL_UNSUPPORTED);
+	case FIB_GROUP_KERNEL:
+		return to_kernel(FIB_CNT_KERNEL_OWN_ROUTE);
 	case FIB_GROUP_OVERFLOW:
 		return to_kernel(FIB_CNT_KERNEL_OVERFLOW);
 	case FIB_GROUP_BLACKHOLE:
