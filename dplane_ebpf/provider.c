@@ -76,6 +76,7 @@ static bool table_of(const struct zebra_dplane_ctx *ctx, uint16_t *table)
 	*table = 0;
 	if (dplane_ctx_get_vrf(ctx) != VRF_DEFAULT) {
 		if (vrf_is_backend_netns() || dplane_ctx_get_table(ctx) == RT_TABLE_MAIN ||
+		    dplane_ctx_get_table(ctx) == RT_TABLE_LOCAL ||
 		    fib_table_open(provider.target->fib, dplane_ctx_get_table(ctx), table)) {
 			count(PROVIDER_IGNORED_VRF);
 			return false;

@@ -34,7 +34,7 @@ static bool table_of(vrf_id_t vrf_id, struct fib *fib, uint16_t *table)
 		return true;
 	zvrf = vrf_is_backend_netns() ? NULL : zebra_vrf_lookup_by_id(vrf_id);
 	return zvrf && zvrf->table_id && zvrf->table_id != RT_TABLE_MAIN &&
-	       fib_table_open(fib, zvrf->table_id, table) == 0;
+	       zvrf->table_id != RT_TABLE_LOCAL && fib_table_open(fib, zvrf->table_id, table) == 0;
 }
 
 static vrf_id_t vrf_of(uint16_t table, struct fib *fib)

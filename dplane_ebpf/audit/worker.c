@@ -47,6 +47,9 @@ static int read_all(struct worker *worker, struct run *run)
 	for (uint32_t table = 0; !err && table < FIB_MAX_TABLES; table++) {
 		uint32_t kernel_table = fib_table_kernel(run->fib, (uint16_t)table);
 
+		/* the kernel's own: none of its routes is zebra's */
+		if (table == FIB_TABLE_LOCAL)
+			continue;
 		for (int i = 0; !err && kernel_table && i < 2; i++) {
 			reading.seen = &run->kernel[i];
 			err = kernel_read(&reading, kernel_table, (uint16_t)table, families[i]);
@@ -54,6 +57,8 @@ static int read_all(struct worker *worker, struct run *run)
 	}
 	snapshot_sort(&run->snapshot);
 	for (uint32_t table = 0; !err && table < FIB_MAX_TABLES; table++) {
+		if (table == FIB_TABLE_LOCAL)
+			continue;
 		for (int i = 0; i < 2 && fib_table_kernel(run->fib, (uint16_t)table); i++) {
 			reading.seen = &run->ours[i];
 			ours_read(&reading, (uint16_t)table, families[i]);

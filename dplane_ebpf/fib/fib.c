@@ -36,6 +36,7 @@ static void header_publish(struct fib *fib)
 	header->geometry = fib->geometry;
 	header->forward_until = UINT64_MAX;
 	header->kernel_table[0] = RT_TABLE_MAIN;
+	header->kernel_table[FIB_TABLE_LOCAL] = RT_TABLE_LOCAL;
 	for (unsigned int i = 0; i < FIB_MAX_TABLES; i++)
 		header->table[i].v4_default = header->table[i].v6_default = FIB_GROUP_NO_ROUTE;
 	fib_store(&header->magic, FIB_MAGIC);

@@ -76,12 +76,13 @@ void fib_batch_end(struct fib *fib);
 
 /*
  * The number of the table for one of the kernel's, made if it is not there yet: the number stays until
- * fib_free(). The main table (RT_TABLE_MAIN) is 0. -ENOSPC: there are FIB_MAX_TABLES.
+ * fib_free(). The main table (RT_TABLE_MAIN) is 0, and the kernel's local one (RT_TABLE_LOCAL) is FIB_TABLE_LOCAL: both are
+ * always there. -ENOSPC: there are FIB_MAX_TABLES.
  */
 int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table);
 /* The kernel's number; 0: there is no such table. */
 uint32_t fib_table_kernel(struct fib *fib, uint16_t table);
-/* Removes all its routes, not the local addresses. Not for table 0. */
+/* Removes all its routes, not the local addresses. Not for table 0 and FIB_TABLE_LOCAL. */
 void fib_table_clear(struct fib *fib, uint16_t table);
 
 /* ---- prefixes ---- */
@@ -289,7 +290,7 @@ struct fib_pool_stats {
 
 struct fib_stats {
 	struct fib_geometry geometry;
-	uint64_t tables;		   /* the main one included */
+	uint64_t tables;		   /* the main one included, the kernel's local one not */
 	uint64_t v4_routes, v6_routes;	   /* of all tables */
 	uint64_t v4_overflow, v6_overflow; /* routes that now go to the kernel for want of room */
 	uint64_t locals;

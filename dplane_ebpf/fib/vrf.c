@@ -18,7 +18,11 @@ int fib_vrf_init(struct fib *fib)
 {
 	/* pages of it that no table uses stay untouched */
 	fib->vrf = calloc(FIB_MAX_TABLES, sizeof(*fib->vrf));
-	return fib->vrf ? 0 : -ENOMEM;
+	if (!fib->vrf)
+		return -ENOMEM;
+	/* no VRF's, and always there: not counted */
+	fib->vrf[FIB_TABLE_LOCAL].kernel_table = RT_TABLE_LOCAL;
+	return 0;
 }
 
 void fib_vrf_fini(struct fib *fib)
@@ -44,6 +48,10 @@ int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
 		return 0;
 	if (!kernel_table)
 		return -EINVAL;
+	if (kernel_table == RT_TABLE_LOCAL) {
+		*table = FIB_TABLE_LOCAL;
+		return 0;
+	}
 	fib_lock(fib);
 	for (uint32_t tries = 0; err && tries < FIB_MAX_TABLES; tries++, number++) {
 		struct fib_vrf *vrf = &fib->vrf[number %= FIB_MAX_TABLES];
@@ -155,7 +163,7 @@ void fib_table_clear(struct fib *fib, uint16_t table)
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	struct batch batch;
 
-	if (!table)
+	if (!table || table == FIB_TABLE_LOCAL)
 		return;
 	for (size_t f = 0; f < sizeof(families); f++) {
 		struct fib_cursor cursor = {0};

@@ -87,13 +87,42 @@ START_TEST(tables_are_apart)
 }
 END_TEST
 
+/* The local table has a number of its own, which no VRF's table gets, whatever its number hashes to. */
+START_TEST(the_local_table_is_always_there)
+{
+	uint16_t table;
+	uint32_t group;
+
+	fixture_open(&geometry_tiny);
+	ck_assert_uint_eq(fib_table_kernel(fib, FIB_TABLE_LOCAL), RT_TABLE_LOCAL);
+	ck_assert_uint_eq(memory.header->kernel_table[FIB_TABLE_LOCAL], RT_TABLE_LOCAL);
+	ck_assert_int_eq(fib_table_open(fib, RT_TABLE_LOCAL, &table), 0);
+	ck_assert_uint_eq(table, FIB_TABLE_LOCAL);
+	for (uint32_t id = 1; id < 100000; id++) {
+		if (id == RT_TABLE_LOCAL || id == RT_TABLE_MAIN)
+			continue;
+		if (fib_table_open(fib, id, &table))
+			break;
+		ck_assert_uint_ne(table, FIB_TABLE_LOCAL);
+	}
+	ck_assert_uint_eq(fib_table_kernel(fib, FIB_TABLE_LOCAL), RT_TABLE_LOCAL);
+	/* what is in it stays while VRFs' tables are cleared */
+	group = group_one(1);
+	set_in(FIB_TABLE_LOCAL, "10.1.0.0/16", group);
+	fib_table_clear(fib, FIB_TABLE_LOCAL);
+	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.1.0.1"), group);
+	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.2.0.1"), FIB_GROUP_NO_ROUTE);
+	fixture_close();
+}
+END_TEST
+
 START_TEST(tables_run_out)
 {
 	struct fib_prefix prefix = prefix_of("10.0.0.0/8");
 	uint16_t table, first = 0;
 
 	fixture_open(&geometry_tiny);
-	for (uint32_t id = 1000; id < 1000 + FIB_MAX_TABLES - 1; id++) {
+	for (uint32_t id = 1000; id < 1000 + FIB_MAX_TABLES - 2; id++) {
 		ck_assert_int_eq(fib_table_open(fib, id, &table), 0);
 		ck_assert_uint_ne(table, 0);
 		ck_assert_uint_lt(table, FIB_MAX_TABLES);
@@ -225,6 +254,7 @@ TCase *vrf_case(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, tables_are_apart);
+	tcase_add_test(tc, the_local_table_is_always_there);
 	tcase_add_test(tc, tables_run_out);
 	tcase_add_test(tc, a_table_that_is_not_there);
 	tcase_add_test(tc, a_batch_is_published_whole);
