@@ -103,7 +103,13 @@ static inline bool compat_route_is_local(const struct zebra_dplane_ctx *ctx)
 #endif
 }
 
-/* The same of an entry of the RIB. */
+/* Whether zebra read a route of this type from the kernel, and did not make it. */
+static inline bool compat_type_is_kernels(int type)
+{
+	return type == ZEBRA_ROUTE_KERNEL || type == ZEBRA_ROUTE_CONNECT;
+}
+
+/* As compat_route_is_local(), of an entry of the RIB. */
 #ifdef ZEBRA_ROUTE_LOCAL
 #define compat_entry_is_local(re) ((re)->type == ZEBRA_ROUTE_LOCAL)
 #else

@@ -155,7 +155,10 @@ static void route_set(const struct zebra_dplane_ctx *ctx)
 		return;
 	}
 	group = route_group(ctx, prefix.table, &owned);
-	check(fib_route_set(provider.target->fib, &prefix, group), "a route");
+	check(compat_type_is_kernels(dplane_ctx_get_type(ctx))
+		      ? fib_route_read(provider.target->fib, &prefix, group)
+		      : fib_route_set(provider.target->fib, &prefix, group),
+	      "a route");
 	if (owned)
 		fib_group_drop(provider.target->fib, group);
 	if (takeover_pending() && is_update_to_others(ctx))

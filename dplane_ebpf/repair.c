@@ -91,7 +91,8 @@ static int repair_one(struct target *target, const struct repair *what)
 		return err == -ENOENT ? 0 : err;
 	}
 	group = set_group(target->groups, what, &owned, &err);
-	err_route = fib_route_set(fib, &what->prefix, group);
+	err_route = what->kernels ? fib_route_read(fib, &what->prefix, group)
+				  : fib_route_set(fib, &what->prefix, group);
 	if (owned)
 		fib_group_drop(fib, group);
 	if (what->again) {

@@ -18,6 +18,7 @@ struct repair {
 	bool source_specific; /* the destination has such a route, */
 	struct prefix src;    /* this one; family 0: it is known already */
 	bool local;
+	bool kernels; /* zebra read it from the kernel */
 	uint16_t mtu; /* see members_mtu() */
 	uint32_t nhe_id;
 	struct nexthop_group ng, backups; /* copies, which the callee frees */

@@ -320,6 +320,7 @@ static void read_route(const struct route_entry *re, struct repair *repair)
 
 	repair->present = true;
 	repair->local = compat_entry_is_local(re);
+	repair->kernels = compat_type_is_kernels(re->type);
 	repair->mtu = members_mtu(re->mtu, re->nexthop_mtu);
 	repair->nhe_id = nhe_of(re)->id;
 	nexthop_group_copy(&repair->ng, &nhe_of(re)->nhg);

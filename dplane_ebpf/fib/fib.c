@@ -109,7 +109,8 @@ struct fib *fib_new(const struct fib_memory *memory, const struct fib_geometry *
 	fib->memory = *memory;
 	fib->geometry = *geometry;
 	if (pools_init(fib) || fib_node_init(fib) || fib4_init(fib) || fib6_init(fib) ||
-	    fib_vrf_init(fib) || fib_group_init(fib) || fib_nexthop_init(fib)) {
+	    fib_vrf_init(fib) || fib_overlay_init(fib) || fib_group_init(fib) ||
+	    fib_nexthop_init(fib)) {
 		fib_free(fib);
 		return NULL;
 	}
@@ -126,7 +127,7 @@ void fib_free(struct fib *fib)
 	fib_vrf_fini(fib);
 	fib_group_fini(fib);
 	fib_nexthop_fini(fib);
-	fib_local_fini(fib);
+	fib_overlay_fini(fib);
 	fib_retire_fini(fib);
 	for (unsigned int i = 0; i < FIB_POOL_MAX; i++)
 		fib_pool_fini(&fib->pool[i]);
@@ -172,6 +173,7 @@ void fib_stats(struct fib *fib, struct fib_stats *stats)
 	stats->v4_overflow += fib_branch_overflow(fib, FIB_SIDE_V4);
 	stats->v6_overflow = fib_branch_overflow(fib, FIB_SIDE_V6);
 	stats->locals = fib->locals;
+	stats->laid_over = fib->laid_over;
 	stats->groups = pool[FIB_POOL_GROUP].used;
 	stats->group_overflow = fib->group_overflow;
 	stats->nexthops = pool[FIB_POOL_NEXTHOP].used;

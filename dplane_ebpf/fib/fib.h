@@ -21,6 +21,7 @@
 #include "bpf/layout.h"
 
 struct fib;
+struct fib_nexthop_key;
 
 /*
  * Where the shared arrays are mapped. The caller owns the memory, which is
@@ -80,6 +81,8 @@ void fib_batch_end(struct fib *fib);
  * always there. -ENOSPC: there are FIB_MAX_TABLES.
  */
 int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table);
+/* The same of a table that is there. False: it is not. */
+bool fib_table_find(struct fib *fib, uint32_t kernel_table, uint16_t *table);
 /* The kernel's number; 0: there is no such table. */
 uint32_t fib_table_kernel(struct fib *fib, uint16_t table);
 /* Removes all its routes, not the local addresses. Not for table 0 and FIB_TABLE_LOCAL. */
@@ -110,12 +113,59 @@ int fib_route_set(struct fib *fib, const struct fib_prefix *prefix, uint32_t gro
 int fib_route_del(struct fib *fib, const struct fib_prefix *prefix);
 
 /*
+ * The same for a route that zebra did not make but read from the kernel (connected networks, and those of other
+ * programs): it is in use only while fib_kernel_set() says that the kernel has it like this.
+ */
+int fib_route_read(struct fib *fib, const struct fib_prefix *prefix, uint32_t group);
+
+/* ---- what is laid over routes: packets of such prefixes are the kernel's. overlay.c tells the idea. ---- */
+
+/*
  * Host addresses that are the kernel's whatever the routes say: own addresses,
  * subnet broadcasts, subnet-router anycast. Counted: as many dels as adds. A
  * route of the same /32 or /128 may come and go meanwhile and takes effect afterwards.
  */
 int fib_local_add(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
 int fib_local_del(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
+
+/*
+ * A set of next hops as one number, the same whatever their order, weights and MTU; 0: none. fib_way_add() adds one (each
+ * once) and starts from 0.
+ */
+#define FIB_WAY_BLACKHOLE 1ull
+uint64_t fib_way_add(uint64_t way, const struct fib_nexthop_key *key);
+
+/*
+ * The kernel has a route of its own for a prefix, that is, one that zebra did not make: packets are the kernel's unless zebra's
+ * route goes the same way. way: of the kernel's route; FIB_WAY_BLACKHOLE; 0: it is one that the program has
+ * no way for, or there are several. -ENOENT: there was none. -ENOMEM: as of fib_route_set().
+ */
+int fib_kernel_set(struct fib *fib, const struct fib_prefix *prefix, uint64_t way);
+int fib_kernel_del(struct fib *fib, const struct fib_prefix *prefix);
+
+/*
+ * The kernel does not have what zebra says of this prefix (any more): its packets are the kernel's until zebra sets or deletes the
+ * route again, or doubt is taken back. -ENOENT: zebra has no such route.
+ */
+int fib_route_doubt(struct fib *fib, const struct fib_prefix *prefix, bool doubt);
+
+/*
+ * The audit's word: this prefix is the kernel's although zebra has no route for it, until it is taken back. -ENOENT: it was
+ * not given.
+ */
+int fib_audit_set(struct fib *fib, const struct fib_prefix *prefix);
+int fib_audit_del(struct fib *fib, const struct fib_prefix *prefix);
+/* Calls cb, under the lock, for each prefix that is in doubt or the kernel's by the audit's word. */
+void fib_audit_walk(struct fib *fib, void (*cb)(void *arg, const struct fib_prefix *prefix),
+		    void *arg);
+
+/* What lies over a prefix and is in force: a set of these, 0: nothing. */
+#define FIB_OVER_LOCAL 1u  /* an address of the router */
+#define FIB_OVER_KERNEL 2u /* the kernel has another route than zebra */
+#define FIB_OVER_DOUBT 4u  /* by the audit's word */
+uint32_t fib_route_over(struct fib *fib, const struct fib_prefix *prefix);
+
+/* ---- looking ---- */
 
 /*
  * What the program would find for an address, read from the shared memory.
@@ -125,7 +175,8 @@ uint32_t fib_lookup(struct fib *fib, uint16_t table, uint8_t family, const uint8
 
 /*
  * The longest known prefix that covers prefix (same length included). Returns its group, or 0: none.
- * The group is as fib_route_set() had it; FIB_GROUP_LOCAL for a local address without a route of its own.
+ * The group is as fib_route_set() had it; FIB_GROUP_LOCAL for a local address without a route of its own, and
+ * FIB_GROUP_KERNEL for a prefix that is the kernel's without one.
  */
 uint32_t fib_route_covering(struct fib *fib, const struct fib_prefix *prefix,
 			    struct fib_prefix *found);
@@ -294,6 +345,8 @@ struct fib_stats {
 	uint64_t v4_routes, v6_routes;	   /* of all tables */
 	uint64_t v4_overflow, v6_overflow; /* routes that now go to the kernel for want of room */
 	uint64_t locals;
+	uint64_t
+		laid_over; /* prefixes that are the kernel's because it has another route than zebra, or none */
 	uint64_t groups, group_overflow; /* in use; times that a group found no room */
 	uint64_t nexthops, nexthops_down;
 	uint64_t groups_protected; /* whose backups stand in now */

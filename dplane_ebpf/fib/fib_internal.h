@@ -327,24 +327,49 @@ uint32_t fib_vrf_lookup(const struct fib *fib, uint16_t table, uint8_t family, c
 bool fib_vrf_walk(const struct fib *fib, uint16_t table, uint8_t family, struct fib_cursor *cursor,
 		  fib_branch_visit visit, void *arg);
 
-/* ---- route.c: what is laid over the tables ---- */
+/* ---- route.c: a prefix's table ---- */
 
-struct fib_local {
-	struct fib_local *next;
-	uint16_t table;
-	uint8_t family;
-	uint8_t addr[16];
-	uint32_t count;
-	uint16_t route; /* group of the host route that is hidden meanwhile, or 0 */
+/* The prefix with all bits beyond its length zero. False: no such prefix. */
+bool fib_prefix_clean(struct fib_prefix *clean, const struct fib_prefix *prefix);
+/* These take a clean prefix of a table that exists. *old: the group it had, 0: none. */
+int fib_table_set(struct fib *fib, const struct fib_prefix *prefix, uint16_t gid, uint16_t *old);
+/* The group it had, 0: none. */
+uint16_t fib_table_del(struct fib *fib, const struct fib_prefix *prefix);
+/* The longest prefix that covers it, as published; 0: none. */
+uint32_t fib_table_cover(const struct fib *fib, const struct fib_prefix *prefix, uint8_t *len);
+
+/* ---- overlay.c: what is laid over zebra's routes ---- */
+
+struct fib_overlay {
+	struct fib_overlay *next; /* of the same hash */
+	struct fib_prefix prefix; /* clean */
+	uint16_t route;		  /* the group of zebra's route, 0: it has none */
+	uint16_t published;	  /* what readers find, 0: nothing */
+	uint32_t locals;	  /* times that it is an address of the router */
+	uint64_t way;		  /* of the kernel's route, see fib_kernel_set() */
+	bool kernel;		  /* the kernel has a route of its own */
+	bool read;		  /* zebra's is one that it read from the kernel */
+	bool doubt;		  /* the kernel does not have zebra's */
+	bool audited;		  /* the kernel's, by the audit's word */
 };
 
-#define FIB_LOCAL_BUCKETS 4096u
+#define FIB_OVERLAY_BUCKETS 65536u
+
+int fib_overlay_init(struct fib *fib);
+void fib_overlay_fini(struct fib *fib);
+/* Of a clean prefix; NULL: nothing is laid over it. */
+struct fib_overlay *fib_overlay_find(const struct fib *fib, const struct fib_prefix *prefix);
+/*
+ * zebra's route of a clean prefix is this group, 0: none any more; *old: what it was. The caller sees to the references that
+ * routes hold. read: as of fib_route_read(). After an error it is as before.
+ */
+int fib_overlay_route(struct fib *fib, const struct fib_prefix *prefix, uint16_t group, bool read,
+		      uint16_t *old);
+/* A group's way is another now: prefixes that were hidden may be so no more, or the reverse. */
+void fib_overlay_group_changed(struct fib *fib, uint32_t group);
 
 /* verify.c: what leads to the nodes that have a prefix is stored again. */
 void fib_root_rewrite(struct fib *fib, const struct fib_prefix *prefix);
-
-struct fib_local *fib_local_find(struct fib *fib, const struct fib_prefix *prefix);
-void fib_local_fini(struct fib *fib);
 
 /* ---- nexthop.c ---- */
 
@@ -383,6 +408,7 @@ struct fib_group {
 	uint32_t n;	/* of member[]: backups stand behind members */
 	uint32_t n_own; /* without those that are backups only */
 	uint32_t routes;
+	uint64_t way;		/* of its own members, see fib_way_add() */
 	uint32_t offset, slots; /* published range; slots 0: none, desc is 0 */
 	uint32_t generation;
 	bool used;
@@ -463,7 +489,8 @@ struct fib {
 	struct fib_branches branches;
 	struct fib_vrf *vrf; /* FIB_MAX_TABLES, the first unused */
 	uint32_t vrfs;
-	struct fib_local *local[FIB_LOCAL_BUCKETS];
+	struct fib_overlay **overlay; /* FIB_OVERLAY_BUCKETS */
+	uint64_t overlays, laid_over; /* records; those that FIB_GROUP_KERNEL is published for */
 	struct fib_group *group;
 	uint32_t groups_waiting;
 	struct fib_nexthop_entry *nexthop;

@@ -173,6 +173,16 @@ static int members_make(struct fib *fib, struct members *made, const struct fib_
 	return err;
 }
 
+/* The way of those members that are no mere backups; 0: there are none. */
+static uint64_t members_way(const struct fib *fib, const struct fib_group *group)
+{
+	uint64_t way = 0;
+
+	for (uint32_t i = 0; i < group->n_own; i++)
+		way = fib_way_add(way, &fib->nexthop[group->member[i].nexthop].key);
+	return way;
+}
+
 static int group_change(struct fib *fib, uint32_t id, const struct fib_member *members, size_t n,
 			size_t n_backups)
 {
@@ -180,6 +190,7 @@ static int group_change(struct fib *fib, uint32_t id, const struct fib_member *m
 	struct fib_group_member *old = group->member;
 	struct members made = {.group = id};
 	uint32_t n_old = group->n, n_own;
+	uint64_t way = group->way;
 	int err = members_make(fib, &made, members, n, n_backups, &n_own);
 
 	if (err == -ENOMEM)
@@ -187,7 +198,10 @@ static int group_change(struct fib *fib, uint32_t id, const struct fib_member *m
 	group->member = made.member;
 	group->n = made.n;
 	group->n_own = n_own;
+	group->way = members_way(fib, group);
 	fib_slots_publish(fib, id);
+	if (group->routes && group->way != way)
+		fib_overlay_group_changed(fib, id);
 	members_free(fib, old, n_old);
 	return err;
 }

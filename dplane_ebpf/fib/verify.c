@@ -126,18 +126,18 @@ static void last_address(struct fib_prefix *host)
 /* What the program finds for one address of a prefix, if no longer prefix has it. */
 static int verify_address(struct fib *fib, const struct fib_prefix *prefix, struct fib_prefix *host)
 {
-	const struct fib_local *local;
+	const struct fib_overlay *overlay;
 	struct fib_prefix found;
 	uint32_t wanted, published;
 
 	host->len = host->family == AF_INET ? 32 : 128;
 	wanted = fib_route_covering(fib, host, &found);
-	local = fib_local_find(fib, host);
-	if (local)
-		wanted = FIB_GROUP_LOCAL;
+	overlay = fib_overlay_find(fib, host);
+	if (overlay && overlay->published)
+		wanted = overlay->published;
 	if (!wanted)
 		return -ENOENT;
-	if (!local && found.len != prefix->len)
+	if (!overlay && found.len != prefix->len)
 		return 0;
 	published = fib_lookup(fib, host->table, host->family, host->addr);
 	if (published == wanted)

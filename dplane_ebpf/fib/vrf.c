@@ -68,6 +68,25 @@ int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
 	return err;
 }
 
+bool fib_table_find(struct fib *fib, uint32_t kernel_table, uint16_t *table)
+{
+	uint32_t number = kernel_table * 0x9e3779b1u >> 20;
+	bool found = kernel_table == RT_TABLE_MAIN || kernel_table == RT_TABLE_LOCAL;
+
+	*table = kernel_table == RT_TABLE_LOCAL ? FIB_TABLE_LOCAL : 0;
+	if (found || !kernel_table)
+		return found;
+	fib_lock(fib);
+	/* over the places of those that are gone as well */
+	for (uint32_t tries = 0; !found && tries < FIB_MAX_TABLES; tries++, number++) {
+		number %= FIB_MAX_TABLES;
+		found = fib->vrf[number].kernel_table == kernel_table;
+		*table = found ? (uint16_t)number : 0;
+	}
+	fib_unlock(fib);
+	return found;
+}
+
 bool fib_table_exists(const struct fib *fib, uint16_t table)
 {
 	return !table || (table < FIB_MAX_TABLES && fib->vrf[table].kernel_table);

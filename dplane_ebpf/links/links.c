@@ -136,6 +136,7 @@ static int start_thread(struct links *links)
 static void links_free(struct links *links)
 {
 	links->stop = true;
+	route_watch_close(links->routes);
 	bypass_watch_close(links->watch);
 	free(links->allowed);
 	free((void *)links->settings.list);
@@ -194,6 +195,10 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 		snprintf(error, error_len, "links: out of memory");
 		goto failed;
 	}
+	links->routes =
+		route_watch_open(fib, &links->local_first, links->wake_fd, error, error_len);
+	if (!links->routes)
+		goto failed;
 	err = read_all(links);
 	if (err == -EAGAIN || err == -ETIMEDOUT) {
 		/* too much is changing at this moment: the thread reads it again */
@@ -211,6 +216,8 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 	fib_nexthop_watch(fib, nexthop_watcher, links);
 	nexthop_read_queue(links);
 	err = bypass_watch_start(links->watch);
+	if (!err)
+		err = route_watch_start(links->routes);
 	if (!err)
 		err = start_thread(links);
 	if (err) {

@@ -17,6 +17,7 @@
 
 #include "dplane_ebpf/links/bypass.h"
 #include "dplane_ebpf/links/links.h"
+#include "dplane_ebpf/links/route.h"
 #include "dplane_ebpf/links/table.h"
 
 struct links_options {
@@ -141,6 +142,9 @@ struct links {
 	uint32_t rules_v4, rules_v6; /* that packets may be routed by, beyond the kernel's own */
 	bool rules_changed;	     /* they have to be read again */
 	struct bypass_watch *watch;
+	struct route_watch *routes;
+	atomic_bool local_first; /* set by it: packets are looked up in FIB_TABLE_LOCAL first, */
+	bool local_was_first;	 /* and whether the interfaces know */
 	uint32_t bypass_v4, bypass_v6; /* bits of enum links_bypass: for all interfaces */
 	uint32_t generation;	       /* raised by each reading of everything */
 	bool resync;		       /* everything has to be read again, at resync_at */

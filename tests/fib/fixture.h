@@ -45,5 +45,6 @@ TCase *reclaim_case(void);
 TCase *vrf_case(void);
 TCase *backup_case(void);
 TCase *steer_case(void);
+TCase *overlay_case(void);
 
 #endif /* TESTS_FIB_FIXTURE_H */
