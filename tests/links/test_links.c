@@ -710,6 +710,7 @@ int main(void)
 	suite_add_tcase(suite, bypass_case());
 	suite_add_tcase(suite, bypass_links_case());
 	suite_add_tcase(suite, kind_case());
+	suite_add_tcase(suite, route_case());
 	suite_add_tcase(suite, vrf_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
