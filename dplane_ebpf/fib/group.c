@@ -34,7 +34,7 @@ static bool group_used(const struct fib *fib, uint32_t group)
 bool fib_group_usable(const struct fib *fib, uint32_t group)
 {
 	if (group < FIB_GROUP_FIRST)
-		return group != FIB_GROUP_DEFAULT && group <= FIB_GROUP_BLACKHOLE;
+		return group != FIB_GROUP_DEFAULT && group <= FIB_GROUP_KERNEL;
 	return group_used(fib, group) && !fib->group[group].dropped;
 }
 

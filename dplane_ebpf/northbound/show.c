@@ -161,6 +161,8 @@ const char *show_verdict(uint32_t group)
 		return "kernel: no room in the tables";
 	case FIB_GROUP_BLACKHOLE:
 		return "drop: blackhole";
+	case FIB_GROUP_KERNEL:
+		return "kernel: has a route of its own";
 	default:
 		return "forward";
 	}

@@ -47,6 +47,8 @@ static const char *verdict_text(uint32_t way)
 		return "blackhole";
 	case FIB_GROUP_LOCAL:
 		return "address of this router";
+	case FIB_GROUP_KERNEL:
+		return "the kernel's own route";
 	default:
 		return "left to the kernel";
 	}

@@ -246,6 +246,8 @@ static enum fib_counter verdict_counter(uint32_t group)
 		return FIB_CNT_KERNEL_OVERFLOW;
 	case FIB_GROUP_BLACKHOLE:
 		return FIB_CNT_DROP_BLACKHOLE;
+	case FIB_GROUP_KERNEL:
+		return FIB_CNT_KERNEL_OWN_ROUTE;
 	}
 	return FIB_CNT_KERNEL_NO_ROUTE;
 }
@@ -314,7 +316,7 @@ START_TEST(random_routes)
 		uint32_t group = hops[random32() % HOPS].group;
 
 		if (random32() % 8 == 0)
-			group = FIB_GROUP_NO_ROUTE + random32() % 6;
+			group = FIB_GROUP_NO_ROUTE + random32() % FIB_GROUP_KERNEL;
 		prefixes[i] = random_prefix(family);
 		ck_assert_int_eq(fib_route_set(bed.fib, &prefixes[i], group), 0);
 	}

@@ -55,6 +55,7 @@ START_TEST(verdicts)
 		{"unsupported", FIB_GROUP_UNSUPPORTED, FIB_CNT_KERNEL_UNSUPPORTED},
 		{"overflow", FIB_GROUP_OVERFLOW, FIB_CNT_KERNEL_OVERFLOW},
 		{"blackhole", FIB_GROUP_BLACKHOLE, FIB_CNT_DROP_BLACKHOLE},
+		{"kernel's own", FIB_GROUP_KERNEL, FIB_CNT_KERNEL_OWN_ROUTE},
 	};
 	static const char *const prefixes[][2] = {
 		{"0.0.0.0/0", "::/0"},
@@ -79,7 +80,7 @@ START_TEST(unknown_group)
 	struct fib_memory memory;
 
 	datapath_memory(bed.datapath, &memory);
-	for (uint32_t group = FIB_GROUP_BLACKHOLE + 1; group < FIB_GROUP_FIRST; group++) {
+	for (uint32_t group = FIB_GROUP_KERNEL + 1; group < FIB_GROUP_FIRST; group++) {
 		memory.header->table[0].v4_default = memory.header->table[0].v6_default = group;
 		expect_both("unknown verdict", FIB_CNT_KERNEL_INTERNAL, NO_NEXTHOP);
 	}

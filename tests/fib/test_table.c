@@ -175,7 +175,7 @@ START_TEST(replace_and_delete_absent)
 	ck_assert_int_eq(fib_route_del(fib, &prefix), 0);
 	ck_assert_int_eq(fib_route_del(fib, &prefix), -ENOENT);
 	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_DEFAULT), -EINVAL);
-	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_BLACKHOLE + 1), -EINVAL);
+	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_KERNEL + 1), -EINVAL);
 	ck_assert_int_eq(fib_route_set(fib, &prefix, 20000), -EINVAL);
 	ck_assert_int_eq(fib_route_set(fib, &prefix, 1u << 20), -EINVAL);
 	prefix.len = 33;

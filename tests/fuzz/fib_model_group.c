@@ -30,7 +30,7 @@ static bool key_equal(const struct fib_nexthop_key *a, const struct fib_nexthop_
 bool model_group_usable(uint32_t group)
 {
 	if (group < FIB_GROUP_FIRST)
-		return group && group <= FIB_GROUP_BLACKHOLE;
+		return group && group <= FIB_GROUP_KERNEL;
 	return group < model->geometry.groups && model->group[group].used &&
 	       !model->group[group].dropped;
 }

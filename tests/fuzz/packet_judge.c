@@ -116,6 +116,8 @@ static uint64_t why_group(uint32_t group)
 		return WHY(KERNEL_UNSUPPORTED);
 	case FIB_GROUP_BLACKHOLE:
 		return WHY(DROP_BLACKHOLE);
+	case FIB_GROUP_KERNEL:
+		return WHY(KERNEL_OWN_ROUTE);
 	}
 	return tables_ways(group) ? 0 : WHY(KERNEL_OVERFLOW);
 }

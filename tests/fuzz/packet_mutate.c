@@ -45,7 +45,7 @@ static void change4(uint8_t *ip)
 {
 	if (dice(3)) {
 		ip[16] = 10;
-		ip[17] = (uint8_t)dice(14);
+		ip[17] = (uint8_t)dice(15);
 		ip[18] = (uint8_t)dice(2);
 		ip[19] = (uint8_t)(dice(2) ? dice(9) : dice(256));
 	}
@@ -65,7 +65,7 @@ static void change6(uint8_t *ip)
 
 	if (dice(3)) {
 		memcpy(ip + 24, prefix, sizeof(prefix));
-		ip[29] = (uint8_t)dice(14);
+		ip[29] = (uint8_t)dice(15);
 		memset(ip + 30, 0, 9);
 		ip[39] = (uint8_t)dice(9);
 	}

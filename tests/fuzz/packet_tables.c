@@ -157,6 +157,7 @@ static void routes_make(unsigned int table)
 	route_both(table, 10, group_of(NULL, 0));
 	route_both(table, 11, group_one(way_of(bed.out, "10.0.0.11", FIB_NH_KERNEL, 1500)));
 	route_both(table, 12, FIB_GROUP_NO_ROUTE);
+	route_both(table, 14, FIB_GROUP_KERNEL);
 	route_both(table, 13, group_one(way_of(bed.out, "10.0.0.13", FIB_NH_DEVICE, 1500)));
 	neighbour_add(bed.out, "10.2.0.1/32");
 	neighbour_add(bed.out, "10.2.1.0/32");
