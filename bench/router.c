@@ -130,7 +130,7 @@ void bench_router_open(struct bench_router *router, const struct bench_network *
 	router->reclaimer = datapath_reclaimer_start(router->datapath, router->fib);
 	if (!router->reclaimer)
 		bench_fail(ENOMEM, "the reclaimer");
-	datapath_interface_set(router->datapath, network->in, 0, true, true);
+	datapath_interface_set(router->datapath, network->in, 0, true, true, 0);
 	make_groups(router, network);
 }
 

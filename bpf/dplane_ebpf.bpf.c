@@ -26,9 +26,37 @@ static __always_inline __u64 interface_flags(__u32 ifindex)
 	return (__u32)entry == ifindex ? entry : 0;
 }
 
+/* What is in the kernel's local table is not looked for in any other, where the interface's packets begin there. */
+static __always_inline __u32 local_lookup(__u64 interface, __u64 high, __u64 low, bool v6)
+{
+	if (!(interface & FIB_IF_LOCAL))
+		return FIB_GROUP_NO_ROUTE;
+	return vrf_lookup(FIB_TABLE_LOCAL, high, low, v6);
+}
+
+static __always_inline __u32 lookup4(__u64 interface, __u32 addr)
+{
+	__u32 group = local_lookup(interface, (__u64)addr << 32, 0, false);
+	__u32 table = FIB_IF_TABLE(interface);
+
+	if (group != FIB_GROUP_NO_ROUTE)
+		return group;
+	return table ? vrf_lookup(table, (__u64)addr << 32, 0, false) : fib4_lookup(addr);
+}
+
+static __always_inline __u32 lookup6(__u64 interface, const struct in6_addr *addr)
+{
+	__u64 high = ipv6_half(addr, 0), low = ipv6_half(addr, 1);
+	__u32 group = local_lookup(interface, high, low, true);
+	__u32 table = FIB_IF_TABLE(interface);
+
+	if (group != FIB_GROUP_NO_ROUTE)
+		return group;
+	return table ? vrf_lookup(table, high, low, true) : fib6_lookup(addr);
+}
+
 static __always_inline int forward4(struct __sk_buff *skb, __u64 interface)
 {
-	__u32 table = FIB_IF_TABLE(interface), group;
 	enum fib_counter verdict;
 	const struct iphdr *ip;
 	struct packet p;
@@ -41,16 +69,11 @@ static __always_inline int forward4(struct __sk_buff *skb, __u64 interface)
 	ip = p.data + ETH_HLEN;
 	if ((void *)(ip + 1) > p.data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	if (table)
-		group = vrf_lookup(table, (__u64)bpf_ntohl(ip->daddr) << 32, 0, false);
-	else
-		group = fib4_lookup(bpf_ntohl(ip->daddr));
-	return forward(skb, &p, group, false);
+	return forward(skb, &p, lookup4(interface, bpf_ntohl(ip->daddr)), false);
 }
 
 static __always_inline int forward6(struct __sk_buff *skb, __u64 interface)
 {
-	__u32 table = FIB_IF_TABLE(interface), group;
 	enum fib_counter verdict;
 	const struct ipv6hdr *ip;
 	struct packet p;
@@ -63,11 +86,7 @@ static __always_inline int forward6(struct __sk_buff *skb, __u64 interface)
 	ip = p.data + ETH_HLEN;
 	if ((void *)(ip + 1) > p.data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	if (table)
-		group = vrf_lookup(table, ipv6_half(&ip->daddr, 0), ipv6_half(&ip->daddr, 1), true);
-	else
-		group = fib6_lookup(&ip->daddr);
-	return forward(skb, &p, group, true);
+	return forward(skb, &p, lookup6(interface, &ip->daddr), true);
 }
 
 SEC("tc")

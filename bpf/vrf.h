@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Longest prefix match in the table of a VRF. */
+/* Longest prefix match in the table of a VRF, or in the kernel's local one. */
 #ifndef BPF_VRF_H
 #define BPF_VRF_H
 

@@ -94,12 +94,12 @@ int datapath_others(const struct datapath *datapath, uint32_t ifindex,
 		    struct datapath_others *others);
 
 /*
- * Which families the program forwards for packets that come in by an interface, and in which of
- * the FIB's tables it looks them up.
+ * Which families the program forwards for packets that come in by an interface, in which of
+ * the FIB's tables it looks them up, and what else it has to heed there: FIB_IF_LOCAL or 0.
  * -ENOSPC: the entry is taken by another ifindex that is equal modulo FIB_MAX_INTERFACES.
  */
 int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
-			   bool v6);
+			   bool v6, uint64_t more);
 
 /*
  * The tables are true as of now: without such a word packets are the kernel's once hold_ms are over. Called by the thread that

@@ -93,7 +93,7 @@ bool predecessor_own(struct datapath *datapath, const struct datapath *own);
 void predecessor_close(struct datapath *datapath);
 /* As datapath_interface_set(), but what the earlier process did not forward it does not start to. */
 void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
-			       bool v6);
+			       bool v6, uint64_t more);
 /* Adds what the earlier process's program has counted in our time, to the last packet. */
 void predecessor_add_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
 void predecessor_alive(struct datapath *datapath, uint64_t until);

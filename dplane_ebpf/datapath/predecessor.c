@@ -215,7 +215,7 @@ void predecessor_alive(struct datapath *datapath, uint64_t until)
 }
 
 void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
-			       bool v6)
+			       bool v6, uint64_t more)
 {
 	struct predecessor *predecessor = datapath->predecessor;
 	const struct fib_header *ours = datapath->memory[FIB_ARRAY_HEADER];
@@ -227,7 +227,7 @@ void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint
 	old = __atomic_load_n(entry, __ATOMIC_RELAXED);
 	if ((uint32_t)old != ifindex)
 		return;
-	allowed = old & ~((v4 ? 0 : FIB_IF_V4) | (v6 ? 0 : FIB_IF_V6));
+	allowed = (old & ~((v4 ? 0 : FIB_IF_V4) | (v6 ? 0 : FIB_IF_V6))) | more;
 	if (!(allowed & (FIB_IF_V4 | FIB_IF_V6)) ||
 	    predecessor->header->kernel_table[FIB_IF_TABLE(old) % FIB_MAX_TABLES] !=
 		    ours->kernel_table[table % FIB_MAX_TABLES])

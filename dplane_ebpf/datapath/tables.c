@@ -13,14 +13,14 @@
 #include "dplane_ebpf/datapath/dplane_ebpf.skel.h"
 
 int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
-			   bool v6)
+			   bool v6, uint64_t more)
 {
 	uint64_t *entry = &datapath->interfaces[ifindex % FIB_MAX_INTERFACES];
 	uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED);
 	uint64_t flags = (v4 ? FIB_IF_V4 : 0) | (v6 ? FIB_IF_V6 : 0);
-	uint64_t value = flags ? (uint64_t)table << 48 | flags | ifindex : 0;
+	uint64_t value = flags ? (uint64_t)table << 48 | flags | more | ifindex : 0;
 
-	predecessor_interface_set(datapath, ifindex, table, v4, v6);
+	predecessor_interface_set(datapath, ifindex, table, v4, v6, more);
 	if (old && (uint32_t)old != ifindex)
 		return flags ? -ENOSPC : 0;
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);

@@ -40,7 +40,8 @@ void fib_vrf_fini(struct fib *fib)
 
 int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
 {
-	uint32_t number = kernel_table * 0x9e3779b1u >> 20;
+	uint32_t number =
+		kernel_table == RT_TABLE_LOCAL ? FIB_TABLE_LOCAL : kernel_table * 0x9e3779b1u >> 20;
 	int err = -ENOSPC;
 
 	*table = 0;

@@ -109,7 +109,7 @@ static void detach(struct links *links, struct interface *interface)
 
 	if (interface->use_v4 || interface->use_v6)
 		datapath_interface_set(links->datapath, interface->ifindex, interface->table, false,
-				       false);
+				       false, 0);
 	interface->use_v4 = interface->use_v6 = false;
 	/* at first sight there may be what an earlier process left */
 	if (!interface->attached && interface->seen)
@@ -355,7 +355,8 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 	}
 	if (v4 == interface->use_v4 && v6 == interface->use_v6 && !other_table)
 		return 0;
-	err = datapath_interface_set(links->datapath, interface->ifindex, interface->table, v4, v6);
+	err = datapath_interface_set(links->datapath, interface->ifindex, interface->table, v4, v6,
+				     0);
 	if (err) {
 		detach(links, interface);
 		if (err == -ENOSPC)

@@ -88,7 +88,7 @@ void bed_setup(void)
 	datapath_memory(bed.datapath, &memory);
 	bed.fib = fib_new(&memory, datapath_geometry(bed.datapath));
 	ck_assert_ptr_nonnull(bed.fib);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, true, true), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, true, true, 0), 0);
 }
 
 void bed_teardown(void)

@@ -120,6 +120,7 @@ TCase *packet6_tests(void);
 TCase *nexthop_tests(void);
 TCase *ecmp_tests(void);
 TCase *lookup_tests(void);
+TCase *local_tests(void);
 TCase *datapath_tests(void);
 TCase *pins_tests(void);
 TCase *predecessor_tests(void);

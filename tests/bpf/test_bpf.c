@@ -7,10 +7,10 @@
 
 int main(void)
 {
-	TCase *(*const tests[])(void) = {packet4_tests,	 packet6_tests, nexthop_tests,
-					 ecmp_tests,	 lookup_tests,	wire_tests,
-					 datapath_tests, pins_tests,	predecessor_tests,
-					 replace_tests,	 pressure_tests};
+	TCase *(*const tests[])(void) = {packet4_tests,	    packet6_tests,  nexthop_tests,
+					 ecmp_tests,	    lookup_tests,   local_tests,
+					 wire_tests,	    datapath_tests, pins_tests,
+					 predecessor_tests, replace_tests,  pressure_tests};
 	Suite *suite = suite_create("bpf");
 	SRunner *runner;
 	int failed;

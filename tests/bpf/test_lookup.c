@@ -300,7 +300,7 @@ START_TEST(random_routes)
 	if (_i >= 2) {
 		/* what a VRF does not have must not be found elsewhere */
 		ck_assert_int_eq(fib_table_open(bed.fib, 1001, &table), 0);
-		ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, table, true, true),
+		ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, table, true, true, 0),
 				 0);
 		other = hop_new("192.0.2.200", FIB_NH_REWRITE, 1500);
 		route(family == AF_INET ? "0.0.0.0/0" : "::/0", other.group);

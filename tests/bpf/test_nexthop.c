@@ -184,7 +184,7 @@ START_TEST(same_interface)
 	static const uint8_t actions[] = {FIB_NH_REWRITE, FIB_NH_RESOLVE, FIB_NH_DEVICE};
 	struct hop hop = everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
 
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.out, 0, true, true), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.out, 0, true, true, 0), 0);
 	for (size_t i = 0; i < sizeof(actions); i++) {
 		hop_publish(&hop, actions[i], 1500, false);
 		FRAME4(&packet4, .mac = bed.out_mac);
@@ -414,7 +414,7 @@ START_TEST(interface_flags)
 	for (int flags = 0; flags < 4; flags++) {
 		bool v4 = flags & 1, v6 = flags & 2;
 
-		ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, v4, v6), 0);
+		ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, v4, v6, 0), 0);
 		expect("IPv4", &packet4, v4 ? FIB_CNT_FORWARDED : FIB_CNT_KERNEL_INTERFACE,
 		       hop.nexthop);
 		expect("IPv6", &packet6, v6 ? FIB_CNT_FORWARDED : FIB_CNT_KERNEL_INTERFACE,
@@ -434,16 +434,16 @@ START_TEST(interface_collision)
 	uint32_t twin = bed.in + FIB_MAX_INTERFACES;
 
 	everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, true, false), -ENOSPC);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, true, false, 0), -ENOSPC);
 	expect_both("refused twin", FIB_CNT_FORWARDED,
 		    nexthop_number(&(struct fib_nexthop_key){
 			    .ifindex = bed.out, .family = AF_INET, .gate = {192, 0, 2, 1}}));
 	/* taking nothing away from another's entry */
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, false, false), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, false, false, 0), 0);
 	FRAME4(&packet4, .payload = 5);
 	expect("still ours", &packet4, FIB_CNT_FORWARDED, 1);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, false, false), 0);
-	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, true, true), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, bed.in, 0, false, false, 0), 0);
+	ck_assert_int_eq(datapath_interface_set(bed.datapath, twin, 0, true, true, 0), 0);
 	expect_both("twin's entry", FIB_CNT_KERNEL_INTERFACE, NO_NEXTHOP);
 }
 END_TEST

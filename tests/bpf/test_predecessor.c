@@ -111,7 +111,7 @@ static uint32_t leave_behind_at(uint32_t kernel_table, bool clsact)
 		ck_assert_int_eq(fib_nexthop_resolve(fib, i, NULL, &reached), 0);
 	ck_assert_int_eq(fib_table_open(fib, kernel_table, &table), 0);
 	ck_assert_int_eq(datapath_attach(datapath, bed.out, &hook), 0);
-	ck_assert_int_eq(datapath_interface_set(datapath, bed.out, table, true, true), 0);
+	ck_assert_int_eq(datapath_interface_set(datapath, bed.out, table, true, true, 0), 0);
 	datapath_close(datapath, true);
 	fib_free(fib);
 	return id;
@@ -236,15 +236,15 @@ START_TEST(interfaces_are_taken_out)
 	datapath = open_pinned(false);
 	fib = tables(datapath);
 	ck_assert_int_eq(fib_table_open(fib, KERNEL_TABLE, &table), 0);
-	datapath_interface_set(datapath, bed.out, table, true, true);
+	datapath_interface_set(datapath, bed.out, table, true, true, 0);
 	ck_assert_uint_eq(interfaces[slot] & (FIB_IF_V4 | FIB_IF_V6), FIB_IF_V4 | FIB_IF_V6);
-	datapath_interface_set(datapath, bed.out, table, true, false);
+	datapath_interface_set(datapath, bed.out, table, true, false, 0);
 	ck_assert_uint_eq(interfaces[slot] & (FIB_IF_V4 | FIB_IF_V6), FIB_IF_V4);
 	/* what was taken out does not come back before ours do */
-	datapath_interface_set(datapath, bed.out, table, true, true);
+	datapath_interface_set(datapath, bed.out, table, true, true, 0);
 	ck_assert_uint_eq(interfaces[slot] & (FIB_IF_V4 | FIB_IF_V6), FIB_IF_V4);
 	/* another VRF's now */
-	datapath_interface_set(datapath, bed.out, 0, true, true);
+	datapath_interface_set(datapath, bed.out, 0, true, true, 0);
 	ck_assert_uint_eq(interfaces[slot], 0);
 	datapath_close(datapath, false);
 	fib_free(fib);

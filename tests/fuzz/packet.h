@@ -51,14 +51,15 @@ struct ingress {
 	uint8_t mac[6];
 	uint16_t table;
 	bool v4, v6;
+	uint64_t more; /* of the interface's word */
 };
 
 #define INGRESSES 4u
 extern struct ingress ingress[INGRESSES];
 
 void tables_open(void);
-/* The group of the longest prefix. */
-uint32_t tables_lookup(uint16_t table, uint8_t family, const uint8_t *addr);
+/* The group of the longest prefix, for what comes in there. */
+uint32_t tables_lookup(const struct ingress *from, uint8_t family, const uint8_t *addr);
 /* NULL: a verdict, or a group without members. */
 const struct ways *tables_ways(uint32_t group);
 const struct way *tables_way(uint32_t nexthop);

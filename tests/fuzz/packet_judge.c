@@ -275,7 +275,7 @@ void judge(const struct packet_in *in, const struct packet_out *out)
 	if (!why && !parse(in, &l3))
 		why = WHY(KERNEL_MALFORMED);
 	if (!why) {
-		uint32_t group = tables_lookup(in->from->table, l3.family, l3.dst);
+		uint32_t group = tables_lookup(in->from, l3.family, l3.dst);
 
 		/* whatever the routes say: broadcast, multicast and link-local may be for the kernel itself */
 		why = why_header(&l3);

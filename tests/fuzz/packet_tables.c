@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A route of every kind, in the main table and in a VRF's, in both families. */
 #include <arpa/inet.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,8 +16,10 @@ struct ingress ingress[INGRESSES];
 
 static struct ways ways[WAYS_MAX];
 static unsigned int n_ways;
-static struct reference *routes[2];
-static uint16_t vrf;
+/* Tables: the main one, a VRF's, the kernel's local one. */
+enum { MAIN, VRF, LOCAL, TABLES };
+static struct reference *routes[TABLES];
+static uint16_t number[TABLES];
 static struct fib_neigh_key neighbour[NEIGHBOURS];
 static unsigned int n_neighbours;
 
@@ -91,7 +94,7 @@ static void route_add(unsigned int table, const char *text, uint32_t group)
 {
 	struct fib_prefix prefix = parse(text);
 
-	prefix.table = table ? vrf : 0;
+	prefix.table = number[table];
 	must(!fib_route_set(bed.fib, &prefix, group), "%s", text);
 	reference_set(routes[table], &prefix, group);
 }
@@ -111,7 +114,7 @@ static void local(unsigned int table, const char *text)
 {
 	struct fib_prefix prefix = parse(text);
 
-	must(!fib_local_add(bed.fib, table ? vrf : 0, prefix.family, prefix.addr), "%s", text);
+	must(!fib_local_add(bed.fib, number[table], prefix.family, prefix.addr), "%s", text);
 	reference_set(routes[table], &prefix, FIB_GROUP_LOCAL);
 }
 
@@ -176,14 +179,25 @@ void tables_open(void)
 	datapath_memory(bed.datapath, &memory);
 	bed.fib = fib_new(&memory, datapath_geometry(bed.datapath));
 	must(bed.fib, "no FIB");
-	must(!fib_table_open(bed.fib, 1000, &vrf), "no table");
-	for (unsigned int table = 0; table < 2; table++) {
+	must(!fib_table_open(bed.fib, 1000, &number[VRF]), "no table");
+	must(!fib_table_open(bed.fib, RT_TABLE_LOCAL, &number[LOCAL]) &&
+		     number[LOCAL] == FIB_TABLE_LOCAL,
+	     "no local table");
+	for (unsigned int table = 0; table < TABLES; table++)
 		routes[table] = reference_new();
-		routes_make(table);
-	}
+	routes_make(MAIN);
+	routes_make(VRF);
+	route_add(LOCAL, "10.0.0.4/31", FIB_GROUP_LOCAL);
+	route_add(LOCAL, "10.6.0.0/24", FIB_GROUP_LOCAL);
+	route_add(LOCAL, "2001:db8::4/127", FIB_GROUP_LOCAL);
+	route_add(LOCAL, "2001:db8:6::/120", FIB_GROUP_LOCAL);
 	ingress[0] = (struct ingress){.ifindex = bed.in, .v4 = true, .v6 = true};
 	ingress[1] = (struct ingress){.ifindex = bed.out, .v4 = true};
-	ingress[2] = (struct ingress){.ifindex = bed.in_peer, .table = vrf, .v4 = true, .v6 = true};
+	ingress[2] = (struct ingress){.ifindex = bed.in_peer,
+				      .table = number[VRF],
+				      .v4 = true,
+				      .v6 = true,
+				      .more = FIB_IF_LOCAL};
 	ingress[3] = (struct ingress){.ifindex = bed.out_peer};
 	memcpy(ingress[0].mac, bed.in_mac, 6);
 	memcpy(ingress[1].mac, bed.out_mac, 6);
@@ -191,16 +205,19 @@ void tables_open(void)
 	memcpy(ingress[3].mac, bed.out_peer_mac, 6);
 	for (unsigned int i = 0; i < INGRESSES; i++)
 		must(!datapath_interface_set(bed.datapath, ingress[i].ifindex, ingress[i].table,
-					     ingress[i].v4, ingress[i].v6),
+					     ingress[i].v4, ingress[i].v6, ingress[i].more),
 		     "interface %u", i);
 }
 
-uint32_t tables_lookup(uint16_t table, uint8_t family, const uint8_t *addr)
+uint32_t tables_lookup(const struct ingress *from, uint8_t family, const uint8_t *addr)
 {
+	uint8_t bits = family == AF_INET ? 32 : 128;
 	struct fib_prefix found;
 
-	return reference_lookup(routes[table != 0], family, addr, family == AF_INET ? 32 : 128,
-				&found);
+	if (from->more & FIB_IF_LOCAL &&
+	    reference_lookup(routes[LOCAL], family, addr, bits, &found) == FIB_GROUP_LOCAL)
+		return FIB_GROUP_LOCAL;
+	return reference_lookup(routes[from->table ? VRF : MAIN], family, addr, bits, &found);
 }
 
 const struct ways *tables_ways(uint32_t group)
