@@ -17,6 +17,9 @@ static const char *const texts[LINKS_BYPASS_MAX] = {
 #undef X
 };
 
+/* What rule.c says, not the watch: of packets of ordinary interfaces, and of members of VRFs. */
+#define BYPASS_RULES (BYPASS_BIT(RULES) | BYPASS_BIT(VRF_RULES))
+
 /* ---- where it is allowed ---- */
 
 void links_bypass_allow(struct links *links, const char *ifname, bool allowed)
@@ -104,7 +107,7 @@ static void set_global(struct links *links, uint32_t v4, uint32_t v6)
 
 void bypass_apply(struct links *links, const struct bypass_view *view)
 {
-	const uint32_t rules = BYPASS_BIT(RULES);
+	const uint32_t rules = BYPASS_RULES;
 
 	list_for_each(n, &links->all)
 		container_of(n, struct interface, in_all)->bypass_found = 0;
@@ -128,7 +131,7 @@ void bypass_apply(struct links *links, const struct bypass_view *view)
 
 void bypass_read(struct links *links)
 {
-	const uint32_t rules = BYPASS_BIT(RULES);
+	const uint32_t rules = BYPASS_RULES;
 	struct bypass_view view;
 	bool is_changed;
 
@@ -136,10 +139,14 @@ void bypass_read(struct links *links)
 	is_changed = links->allowed_changed;
 	links->allowed_changed = false;
 	pthread_mutex_unlock(&links->lock);
+	is_changed |= rule_local_first(links) != links->local_first ||
+		      links->local_wide != links->local_was_wide;
+	links->local_first = rule_local_first(links);
+	links->local_was_wide = links->local_wide;
 	if (is_changed)
 		all_changed(links);
-	set_global(links, (links->bypass_v4 & ~rules) | (links->rules_v4 ? rules : 0),
-		   (links->bypass_v6 & ~rules) | (links->rules_v6 ? rules : 0));
+	set_global(links, (links->bypass_v4 & ~rules) | rule_bypass(links, false),
+		   (links->bypass_v6 & ~rules) | rule_bypass(links, true));
 	if (!links->watch || !bypass_watch_take(links->watch, &view))
 		return;
 	bypass_apply(links, &view);
@@ -184,8 +191,10 @@ void bypass_judge(struct links *links, struct interface *interface, bool *v4, bo
 		  char *reason, size_t size)
 {
 	uint32_t here = interface->bypass & ~BYPASS_OUT;
-	uint32_t lost4 = *v4 ? links->bypass_v4 | here : 0;
-	uint32_t lost6 = *v6 ? links->bypass_v6 | here : 0;
+	uint32_t all =
+		~(interface_is_vrf_member(interface) ? BYPASS_BIT(RULES) : BYPASS_BIT(VRF_RULES));
+	uint32_t lost4 = *v4 ? (links->bypass_v4 & all) | here : 0;
+	uint32_t lost6 = *v6 ? (links->bypass_v6 & all) | here : 0;
 
 	interface->bypass_shown |= lost4 | lost6;
 	if (interface->bypass_allowed)

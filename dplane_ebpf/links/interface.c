@@ -97,9 +97,14 @@ bool interface_is_running(const struct interface *interface)
 	return interface->known && (interface->flags & all) == all;
 }
 
+bool interface_is_vrf_member(const struct interface *interface)
+{
+	return interface->master && strcmp(interface->master_kind, "vrf") == 0;
+}
+
 bool interface_is_port(const struct interface *interface)
 {
-	return interface->master && strcmp(interface->master_kind, "vrf") != 0;
+	return interface->master && !interface_is_vrf_member(interface);
 }
 
 /* Packets are the kernel's from the first step on. */
@@ -338,8 +343,8 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 }
 
 /* 0, or a negative errno and the reason; then the interface is as if it had never been attached. */
-static int attach(struct links *links, struct interface *interface, bool v4, bool v6,
-		  bool other_table, char *reason, size_t size)
+static int attach(struct links *links, struct interface *interface, bool v4, bool v6, bool changed,
+		  char *reason, size_t size)
 {
 	enum datapath_hook hook = DATAPATH_HOOK_NONE;
 	int err = 0;
@@ -353,10 +358,10 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 		interface->attached = true;
 		interface->hook = hook;
 	}
-	if (v4 == interface->use_v4 && v6 == interface->use_v6 && !other_table)
+	if (v4 == interface->use_v4 && v6 == interface->use_v6 && !changed)
 		return 0;
 	err = datapath_interface_set(links->datapath, interface->ifindex, interface->table, v4, v6,
-				     0);
+				     interface->local_first ? FIB_IF_LOCAL : 0);
 	if (err) {
 		detach(links, interface);
 		if (err == -ENOSPC)
@@ -436,7 +441,7 @@ static void tell_nexthops(struct links *links, struct interface *interface)
 static void judge_one(struct links *links, struct interface *interface)
 {
 	char reason[sizeof(interface->reason)];
-	bool v4, v6, was_attached = interface->attached, other_table;
+	bool v4, v6, was_attached = interface->attached, changed, local_first;
 	uint16_t table;
 	int err = 0;
 
@@ -446,10 +451,14 @@ static void judge_one(struct links *links, struct interface *interface)
 		kind_why_not_out(interface, reason, sizeof(reason));
 	/* own addresses are in the new table before packets are looked up there */
 	address_move_interface(links, interface, table);
-	other_table = table != interface->table;
+	/* host addresses of table local are laid over table main */
+	local_first =
+		interface_is_vrf_member(interface) ? links->local_first : links->local_was_wide;
+	changed = table != interface->table || local_first != interface->local_first;
 	interface->table = table;
+	interface->local_first = local_first;
 	if (v4 || v6)
-		err = attach(links, interface, v4, v6, other_table, reason, sizeof(reason));
+		err = attach(links, interface, v4, v6, changed, reason, sizeof(reason));
 	else
 		detach(links, interface);
 	interface->seen = interface->known;

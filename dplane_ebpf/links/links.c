@@ -195,8 +195,7 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 		snprintf(error, error_len, "links: out of memory");
 		goto failed;
 	}
-	links->routes =
-		route_watch_open(fib, &links->local_first, links->wake_fd, error, error_len);
+	links->routes = route_watch_open(fib, &links->local_wide, links->wake_fd, error, error_len);
 	if (!links->routes)
 		goto failed;
 	err = read_all(links);

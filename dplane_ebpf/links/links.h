@@ -24,6 +24,8 @@ struct links;
 	X(IPTABLES, "iptables", "iptables rules (iptables-legacy-save)") \
 	X(XFRM, "xfrm", "IPsec policies (ip xfrm policy)") \
 	X(RULES, "rule", "policy rules beyond the default ones (ip rule)") \
+	X(VRF_RULES, "vrf-rule", \
+	  "policy rules by which members of VRFs do not go by their VRF first (ip rule)") \
 	X(UNKNOWN, "unknown", "what cannot be read (see the log)") \
 	X(INGRESS_CHAIN, "nftables-ingress", "nftables chain at ingress") \
 	X(INGRESS_FILTER, "tc-ingress", "filters at ingress (tc filter)") \

@@ -64,8 +64,9 @@ struct interface {
 	bool attached;
 	bool seen; /* judged before */
 	bool use_v4, use_v6;
-	uint16_t table; /* the FIB's, in which packets and own addresses belong */
-	bool retry;	/* attaching failed: try again later */
+	uint16_t table;	  /* the FIB's, in which packets and own addresses belong */
+	bool local_first; /* but before in FIB_TABLE_LOCAL */
+	bool retry;	  /* attaching failed: try again later */
 	char reason[sizeof(((struct links_interface *)0)->reason)];
 	uint32_t hosts;
 
@@ -122,6 +123,14 @@ struct nexthop_event {
 	bool added;
 };
 
+/* What a family's policy rules, in their order, come to for packets that carry no mark. */
+struct rules {
+	bool by_main; /* those of ordinary interfaces are looked up in table main, and nowhere before but in local */
+	bool by_vrf; /* those of members of a VRF in its table, and nowhere before but in local */
+	bool local_first;		/* those of members of a VRF in table local before */
+	bool main_decided, vrf_decided; /* while they are read: what follows makes no difference */
+};
+
 /* So many next hops may be out of service before the first of them is forgotten. */
 #define OUTAGES_MAX 256u
 
@@ -139,12 +148,14 @@ struct links {
 	struct table interfaces, addresses, neighbours, nexthops, gateways;
 	struct list all, dirty;
 	struct netconf all_v4, all_v6;
-	uint32_t rules_v4, rules_v6; /* that packets may be routed by, beyond the kernel's own */
-	bool rules_changed;	     /* they have to be read again */
+	struct rules rules_v4, rules_v6;
+	bool rules_changed; /* they have to be read again */
+	bool local_first;   /* what interfaces were judged by, of rule_local_first() */
+	uint32_t vrfs;	    /* devices */
 	struct bypass_watch *watch;
 	struct route_watch *routes;
-	atomic_bool local_first; /* set by it: packets are looked up in FIB_TABLE_LOCAL first, */
-	bool local_was_first;	 /* and whether the interfaces know */
+	atomic_bool local_wide;	       /* set by it: table local has more than host addresses, */
+	bool local_was_wide;	       /* and whether the interfaces know */
 	uint32_t bypass_v4, bypass_v6; /* bits of enum links_bypass: for all interfaces */
 	uint32_t generation;	       /* raised by each reading of everything */
 	bool resync;		       /* everything has to be read again, at resync_at */
@@ -218,6 +229,7 @@ bool interface_is_ethernet(const struct interface *interface);
 bool interface_is_running(const struct interface *interface);
 /* Whether a bridge, bond or the like decides what goes out of it: a VRF does not. */
 bool interface_is_port(const struct interface *interface);
+bool interface_is_vrf_member(const struct interface *interface);
 void interface_changed(struct links *links, struct interface *interface);
 void interface_retry(struct links *links);
 /* Attaches, detaches, resolves: whatever the changed interfaces need. */
@@ -250,8 +262,14 @@ void vrf_changed(struct links *links, struct interface *interface, uint32_t kern
 
 /* ---- rule.c ---- */
 
+/* All of a family are about to be read. */
+void rule_begin(struct links *links, uint8_t family);
 void rule_message(struct links *links, const struct nlmsghdr *nlh);
 void rule_read_again(struct links *links);
+/* Bits of enum links_bypass: whose packets go other ways than the program would send them. */
+uint32_t rule_bypass(const struct links *links, bool v6);
+/* Whether packets of VRF members are for the router if its own table local says so, before their VRF's table is asked. */
+bool rule_local_first(const struct links *links);
 
 /* ---- bypass.c ---- */
 

@@ -214,6 +214,8 @@ static int dump(struct links *links, uint16_t type, uint8_t family)
 	for (int i = 0; i < DUMP_ATTEMPTS; i++) {
 		struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
 
+		if (type == RTM_GETRULE)
+			rule_begin(links, family);
 		nlh->nlmsg_type = type;
 		nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 		nlh->nlmsg_seq = ++links->seq;
@@ -248,23 +250,27 @@ static int dump(struct links *links, uint16_t type, uint8_t family)
 	return err;
 }
 
+static int dump_rules(struct links *links, uint8_t family, struct rules *rules)
+{
+	/* a kernel without policy routing has no rules that could lead elsewhere */
+	static const struct rules none = {.by_main = true, .by_vrf = true, .local_first = true};
+	struct rules before = *rules;
+	int err = dump(links, RTM_GETRULE, family);
+
+	if (err == -EOPNOTSUPP) {
+		*rules = none;
+		return 0;
+	}
+	if (err)
+		*rules = before;
+	return err;
+}
+
 int netlink_dump_rules(struct links *links)
 {
-	uint32_t v4 = links->rules_v4, v6 = links->rules_v6;
-	int err4, err6;
+	int err4 = dump_rules(links, AF_INET, &links->rules_v4);
+	int err6 = dump_rules(links, AF_INET6, &links->rules_v6);
 
-	links->rules_v4 = links->rules_v6 = 0;
-	/* a kernel without policy routing has no rules that could lead elsewhere */
-	err4 = dump(links, RTM_GETRULE, AF_INET);
-	err6 = dump(links, RTM_GETRULE, AF_INET6);
-	if (err4 && err4 != -EOPNOTSUPP)
-		links->rules_v4 = v4;
-	else
-		err4 = 0;
-	if (err6 && err6 != -EOPNOTSUPP)
-		links->rules_v6 = v6;
-	else
-		err6 = 0;
 	return err4 ? err4 : err6;
 }
 

@@ -75,11 +75,11 @@ struct route_watch_stats {
 };
 
 /*
- * Opens the sockets in the caller's network namespace, and reads all there is. The FIB must outlive it. local_first: set
+ * Opens the sockets in the caller's network namespace, and reads all there is. The FIB must outlive it. local_wide: set
  * while the kernel's local table has more than host addresses (FIB_TABLE_LOCAL is to be asked first); then, and when that ends,
  * wake_fd, an eventfd, is written to. NULL and one line in error otherwise.
  */
-struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_first, int wake_fd,
+struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_wide, int wake_fd,
 				     char *error, size_t error_len);
 /* Starts the thread; 0 or an errno. */
 int route_watch_start(struct route_watch *watch);

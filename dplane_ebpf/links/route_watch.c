@@ -43,7 +43,7 @@
 struct route_watch {
 	struct fib *fib;
 	struct route_book book;
-	atomic_bool *local_first;
+	atomic_bool *local_wide;
 	int links_fd; /* to be told of it */
 	int events_fd, dump_fd, wake_fd;
 	uint32_t seq;
@@ -322,11 +322,11 @@ static int read_families(struct route_watch *watch)
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
-static void tell_local_first(struct route_watch *watch)
+static void tell_local_wide(struct route_watch *watch)
 {
 	bool wide = watch->book.wide > 0;
 
-	if (atomic_exchange(watch->local_first, wide) != wide && watch->links_fd >= 0)
+	if (atomic_exchange(watch->local_wide, wide) != wide && watch->links_fd >= 0)
 		eventfd_write(watch->links_fd, 1);
 }
 
@@ -402,7 +402,7 @@ static void *run(void *arg)
 		if (watch->dropped)
 			tell_dropped(watch);
 		watch->routes = watch->book.routes;
-		tell_local_first(watch);
+		tell_local_wide(watch);
 	}
 	return NULL;
 }
@@ -423,7 +423,7 @@ static void watch_free(struct route_watch *watch)
 	free(watch);
 }
 
-struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_first, int wake_fd,
+struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_wide, int wake_fd,
 				     char *error, size_t error_len)
 {
 	struct route_watch *watch = calloc(1, sizeof(*watch));
@@ -433,7 +433,7 @@ struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_first, 
 		return NULL;
 	}
 	watch->fib = fib;
-	watch->local_first = local_first;
+	watch->local_wide = local_wide;
 	watch->links_fd = wake_fd;
 	route_book_init(&watch->book, fib);
 	pthread_mutex_init(&watch->lock, NULL);

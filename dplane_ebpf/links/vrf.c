@@ -38,7 +38,7 @@ bool vrf_table(struct links *links, const struct interface *interface, uint16_t 
 	const struct interface *device = interface;
 
 	*table = 0;
-	if (interface->master && strcmp(interface->master_kind, "vrf") == 0)
+	if (interface_is_vrf_member(interface))
 		device = interface_find(links, interface->master);
 	else if (!interface->vrf_table)
 		return true;
@@ -69,6 +69,8 @@ void vrf_changed(struct links *links, struct interface *interface, uint32_t kern
 
 	if (old == kernel_table)
 		return;
+	links->vrfs += !old;
+	links->vrfs -= !kernel_table;
 	interface->vrf_table = kernel_table;
 	members_changed(links, interface);
 	/* the kernel has dropped the routes, and zebra need not say so: another VRF may get this table */

@@ -709,6 +709,7 @@ int main(void)
 	suite_add_tcase(suite, overrun);
 	suite_add_tcase(suite, bypass_case());
 	suite_add_tcase(suite, bypass_links_case());
+	suite_add_tcase(suite, rule_case());
 	suite_add_tcase(suite, kind_case());
 	suite_add_tcase(suite, route_case());
 	suite_add_tcase(suite, vrf_case());

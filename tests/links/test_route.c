@@ -33,7 +33,7 @@ static const struct fib_geometry geometry = {
 static struct fib_memory memory;
 static struct fib *fib;
 static struct route_watch *watch;
-static atomic_bool local_first;
+static atomic_bool local_wide;
 static atomic_uint dropped;
 static uint32_t by_default; /* the group of zebra's default routes */
 
@@ -144,7 +144,7 @@ static void setup(void)
 	by_default = group_by("x0", "10.0.1.2");
 	zebra_has("0.0.0.0/0", by_default);
 	zebra_has("::/0", by_default);
-	watch = route_watch_open(fib, &local_first, -1, error, sizeof(error));
+	watch = route_watch_open(fib, &local_wide, -1, error, sizeof(error));
 	ck_assert_msg(watch != NULL, "%s", error);
 	route_watch_tell(watch, is_dropped);
 	ck_assert_int_eq(route_watch_start(watch), 0);
@@ -357,15 +357,15 @@ END_TEST
 START_TEST(local_table_comes_first)
 {
 	zebra_has("203.0.113.0/25", by_default);
-	ck_assert(!local_first);
+	ck_assert(!local_wide);
 	run("ip route add local 203.0.113.0/24 dev lo");
-	wait_for(local_first);
+	wait_for(local_wide);
 	ck_assert_uint_eq(lookup("203.0.113.200"), FIB_GROUP_KERNEL);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, HOST4), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.0.1.1"), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.0.1.7"), FIB_GROUP_NO_ROUTE);
 	run("ip route del local 203.0.113.0/24 dev lo");
-	wait_for(!local_first);
+	wait_for(!local_wide);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, HOST4), FIB_GROUP_NO_ROUTE);
 	ck_assert_uint_eq(lookup("203.0.113.200"), by_default);
 }

@@ -115,7 +115,8 @@ EVERYWHERE = {
     "nft ip6 prerouting": (netfilter("ip6", "prerouting"), ["nft delete table ip6 t"], "nftables", V6),
     "nft inet postrouting": (netfilter("inet", "postrouting"), ["nft delete table inet t"], "nftables", BOTH),
     "ip rule": (["ip rule add pref 100 from 192.0.2.0/24 lookup 77"], ["ip rule del pref 100"], "rule", V4),
-    "ip -6 rule": (["ip -6 rule add pref 100 iif lo lookup 77"], ["ip -6 rule del pref 100"], "rule", V6),
+    "ip -6 rule": (["ip -6 rule add pref 100 to 2001:db8:99::/64 lookup 77"], ["ip -6 rule del pref 100"],
+                   "rule", V6),
     "xfrm out": (["ip xfrm policy add src 192.0.2.0/24 dst 192.0.2.0/24 dir out"],
                  ["ip xfrm policy del src 192.0.2.0/24 dst 192.0.2.0/24 dir out"], "xfrm", V4),
     "xfrm fwd": (["ip xfrm policy add src 2001:db8:99::/64 dst ::/0 dir fwd"],
@@ -234,8 +235,13 @@ def test_what_does_nothing(line):
     nothing = [*netfilter("inet", "forward", ""), "nft add table ip own",
                "nft add chain ip own c { type filter hook input priority 0 ; }", "nft add rule ip own c counter",
                "nft add chain ip own unused", "nft add rule ip own unused drop",
-               "ip xfrm policy add src 192.0.2.0/24 dst 192.0.2.0/24 dir in", f"tc qdisc add dev {IN} clsact"]
-    with present(line, nothing, ["nft flush ruleset", "ip xfrm policy flush", f"tc qdisc del dev {IN} clsact"]):
+               "ip xfrm policy add src 192.0.2.0/24 dst 192.0.2.0/24 dir in", f"tc qdisc add dev {IN} clsact",
+               # as zebra makes them of BGP FlowSpec, for what the router itself sends, and behind table main
+               "ip rule add pref 100 fwmark 0x100 lookup 77 protocol zebra", "ip -6 rule add pref 100 fwmark 1/1 blackhole",
+               "ip rule add pref 101 iif lo lookup 77", "ip rule add pref 40000 from all blackhole"]
+    rules = ["ip rule del pref 100", "ip rule del pref 101", "ip rule del pref 40000", "ip -6 rule del pref 100"]
+    with present(line, nothing,
+                 ["nft flush ruleset", "ip xfrm policy flush", f"tc qdisc del dev {IN} clsact", *rules]):
         # what comes after all that was seen: so that was too
         for setup, undo, _, _ in (EVERYWHERE["nft ip6 prerouting"], EVERYWHERE["xfrm fwd"]):
             with present(line, setup, undo):
