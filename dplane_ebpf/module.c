@@ -60,6 +60,7 @@ static void start_audit(void)
 {
 	if (!audit_start(main_loop, module.fib))
 		dpe_log(LOG_WARNING, "no thread for the audit: consistency is not checked");
+	links_watch_drops(module.links, audit_soon);
 }
 
 static void compare_now(void)

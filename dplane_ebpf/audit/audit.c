@@ -5,6 +5,7 @@
 
 #include "zebra/zebra_router.h"
 
+#include "dplane_ebpf/audit/clock.h"
 #include "dplane_ebpf/audit/marks.h"
 #include "dplane_ebpf/audit/rib.h"
 #include "dplane_ebpf/audit/worker.h"
@@ -16,8 +17,7 @@
 #define CHUNK_US 2000
 #define GAP_MS 3
 #define GAP_SLOW_MS 40
-#define FIRST_RUN_S 60
-#define RUN_EVERY_S 600
+#define SMALL_NODES 20000
 /* Between two looks at what differs. */
 #define LOOKS 3
 #define LOOK_MS 120
@@ -29,7 +29,7 @@ static struct {
 	compat_loop *loop;
 	struct fib *fib;
 	struct worker *worker;
-	compat_event *step, *timer, *done;
+	compat_event *step, *done;
 	enum { IDLE, WALKING, READING, LOOKING, LOOK_READING, REPAIRING } phase;
 	bool repair; /* when this run has ended */
 	struct run run;
@@ -38,6 +38,7 @@ static struct {
 	unsigned int look;
 	uint64_t nodes; /* of the RIB, about */
 	int64_t began;
+	int64_t busy_us; /* of the main thread, in this run */
 	struct audit_result *result;
 	uint64_t runs, repairs, longest_us;
 	uint64_t repaired; /* of the repair that goes on */
@@ -57,6 +58,7 @@ static void busy_since(int64_t start)
 {
 	uint64_t us = (uint64_t)(rib_now() - start);
 
+	audit.busy_us += (int64_t)us;
 	if (us > audit.longest_us)
 		audit.longest_us = us;
 }
@@ -66,16 +68,11 @@ static unsigned int gap(void)
 	return audit.run.slow ? GAP_SLOW_MS : GAP_MS;
 }
 
-static void by_the_clock(compat_event *event)
+/* Nobody waits: slowly, but where it is a matter of milliseconds. */
+static void by_the_clock(void)
 {
 	if (audit.phase == IDLE)
-		begin(true);
-}
-
-static void set_timer(unsigned int seconds)
-{
-	compat_cancel_event(&audit.timer);
-	compat_add_timer(audit.loop, by_the_clock, seconds, &audit.timer);
+		begin(rib_nodes(audit.fib) > SMALL_NODES);
 }
 
 /* ---- the end of a run ---- */
@@ -87,6 +84,27 @@ static const struct {
 	AUDIT_KINDS(X)
 #undef X
 };
+
+/* The first prefixes that the kernel gets, and that there are none any more. */
+static void tell_sent(const struct audit_result *result, const struct audit_result *before)
+{
+	uint64_t sent = before ? before->sent_to_kernel : 0;
+
+	if (result->sent_to_kernel && !sent)
+		dpe_log(LOG_NOTICE,
+			"consistency: packets of %" PRIu64
+			" prefix%s that differ are the kernel's until zebra and the kernel agree",
+			result->sent_to_kernel, result->sent_to_kernel == 1 ? "" : "es");
+	if (sent && !result->sent_to_kernel && !result->error[0])
+		dpe_log(LOG_NOTICE,
+			"consistency: zebra and the kernel agree about all prefixes that "
+			"were left to the kernel; they are forwarded again");
+	if (result->not_sent && !(before && before->not_sent))
+		dpe_log(LOG_ERR,
+			"consistency: out of memory: packets of %" PRIu64
+			" prefix%s that differ go as zebra says. Free memory; it is tried again",
+			result->not_sent, result->not_sent == 1 ? "" : "es");
+}
 
 /* Each kind is told when it appears; how many prefixes there are, when that is another number. */
 static void tell(const struct audit_result *result, const struct audit_result *before)
@@ -106,6 +124,7 @@ static void tell(const struct audit_result *result, const struct audit_result *b
 	}
 	if (before && before->differing && !result->differing && !result->error[0])
 		dpe_log(LOG_INFO, "consistency: no differences any more");
+	tell_sent(result, before);
 }
 
 static void result_free(struct audit_result *result)
@@ -132,7 +151,7 @@ static void finish(const char *error)
 
 	marks_end();
 	audit.phase = IDLE;
-	set_timer(RUN_EVERY_S);
+	clock_ended(rib_now() - audit.began, audit.busy_us + audit.run.cpu_us);
 	if (!result) {
 		snapshot_fini(&audit.run.snapshot);
 		return;
@@ -143,6 +162,9 @@ static void finish(const char *error)
 	result->took_us = result->at - audit.began;
 	result->left_to_kernel = audit.run.left_to_kernel;
 	result->unsettled = audit.run.unsettled;
+	result->sent_to_kernel = audit.run.sent_to_kernel;
+	result->not_sent = audit.run.not_sent;
+	memcpy(result->by_oddity, audit.run.by_oddity, sizeof(result->by_oddity));
 	result->counts.rib[0] = audit.run.rib[0];
 	result->counts.rib[1] = audit.run.rib[1];
 	for (int i = 0; i < 2; i++) {
@@ -172,7 +194,9 @@ static void begin(bool slow)
 	memset(&audit.cursor, 0, sizeof(audit.cursor));
 	memset(&audit.run, 0, sizeof(audit.run));
 	audit.look = 0;
+	audit.busy_us = 0;
 	audit.began = rib_now();
+	clock_began();
 	audit.nodes = rib_nodes(audit.fib);
 	audit.run.fib = audit.fib;
 	audit.run.slow = slow;
@@ -327,7 +351,7 @@ bool audit_start(compat_loop *loop, struct fib *fib)
 	audit.fib = fib;
 	audit.worker = worker_start(notify, marks_has);
 	if (audit.worker)
-		set_timer(FIRST_RUN_S);
+		clock_start(loop, by_the_clock);
 	return audit.worker != NULL;
 }
 
@@ -335,10 +359,10 @@ void audit_stop(void)
 {
 	if (!audit.worker)
 		return;
+	clock_stop();
 	worker_stop(audit.worker);
 	audit.worker = NULL;
 	compat_cancel_event(&audit.step);
-	compat_cancel_event(&audit.timer);
 	compat_cancel_event(&audit.done);
 	marks_end();
 	snapshot_fini(&audit.run.snapshot);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Compares zebra's RIB, the kernel's FIB and ours, prefix by prefix: when asked, and every ten minutes on its own.
+ * Compares zebra's RIB, the kernel's FIB and ours, prefix by prefix: when asked, when something happened about which the
+ * kernel may have dropped routes in silence, and time and again on its own.
  * The RIB is read in zebra's main thread, some milliseconds at a time; the rest is done by a thread of its
- * own. What differs is looked at three times more, and counts only if nothing of it moved meanwhile. All functions
- * are for zebra's main thread.
+ * own. What differs is looked at three times more, and counts only if nothing of it moved meanwhile. Prefixes by which
+ * ours might forward where the kernel would not are then the kernel's, until all three agree again. All functions
+ * but audit_soon() are for zebra's main thread.
  */
 #ifndef DPLANE_EBPF_AUDIT_H
 #define DPLANE_EBPF_AUDIT_H
@@ -17,6 +19,12 @@ void audit_stop(void);
 
 /* Starts to compare, unless it does so already. */
 void audit_run(void);
+/*
+ * Any thread: the kernel may have dropped routes without a word (an address or a link went, messages were lost, it refused
+ * something). Compares soon: 0.2 s after the last such call, or 2 s after the first, and not so often that it takes more
+ * than a tenth of the time.
+ */
+void audit_soon(void);
 /*
  * Repairs what is ours among the differences that are known, and compares again. Where nothing was compared
  * within the last seconds that comes first.
@@ -39,7 +47,11 @@ struct audit_result {
 	uint64_t unsettled; /* that changed while they were looked at: nothing is told of them */
 	uint64_t differing; /* prefixes that differ */
 	uint64_t by_kind[AUDIT_KINDS_MAX];
-	struct snapshot differences; /* the first of them */
+	uint64_t
+		by_oddity[ODDITY_MAX]; /* prefixes for which the kernel's side cannot be compared */
+	uint64_t sent_to_kernel;       /* prefixes that are the kernel's by the audit's word */
+	uint64_t not_sent;	       /* that should be, for which memory was lacking */
+	struct snapshot differences;   /* the first of them */
 };
 
 enum audit_state { AUDIT_IDLE, AUDIT_RUNNING, AUDIT_REPAIRING };

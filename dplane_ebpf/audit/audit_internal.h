@@ -22,7 +22,8 @@ bool reading_pause(const struct reading *reading);
 
 /*
  * kernel.c: one table and family of the kernel's, by its number there and in the FIB. 0 or a negative errno.
- * What changes meanwhile may be missing.
+ * What changes meanwhile may be missing. RT_TABLE_LOCAL is read into the records of the table that its routes
+ * come before, which is read next.
  */
 int kernel_read(struct reading *reading, uint32_t kernel_table, uint16_t table, uint8_t family);
 
@@ -30,5 +31,14 @@ int kernel_read(struct reading *reading, uint32_t kernel_table, uint16_t table, 
 void ours_read(struct reading *reading, uint16_t table, uint8_t family);
 /* Each record of the snapshot, one by one; only_kernels: those that neither the RIB nor the walk had. */
 void ours_look(struct reading *reading, bool only_kernels);
+/* Whether packets of a record's prefix are the kernel's because links/ says so. */
+bool ours_over(struct fib *fib, const struct record *record);
+
+/* doubt.c: the prefixes that the audit gave to the kernel become records, if they are none yet. */
+void doubt_read(struct snapshot *snapshot, struct fib *fib);
+/* Gives what was found to be doubtful to the kernel, takes back what is no more. A negative errno: it could not be given. */
+int doubt_apply(struct fib *fib, struct record *record, bool doubtful);
+/* How many prefixes are the kernel's by the audit's word. */
+uint64_t doubt_count(struct fib *fib);
 
 #endif /* DPLANE_EBPF_AUDIT_INTERNAL_H */

@@ -9,12 +9,22 @@
 static bool kernel_decides(uint32_t way)
 {
 	return way == FIB_GROUP_NO_ROUTE || way == FIB_GROUP_LOCAL || way == FIB_GROUP_REJECT ||
-	       way == FIB_GROUP_UNSUPPORTED || way == FIB_GROUP_OVERFLOW;
+	       way == FIB_GROUP_UNSUPPORTED || way == FIB_GROUP_OVERFLOW || way == FIB_GROUP_KERNEL;
 }
 
 bool compare_left_to_kernel(const struct record *record)
 {
-	return record->rib && !(record->flags & RECORD_COVERED) && kernel_decides(record->ours);
+	if (record->flags & RECORD_OVER)
+		return true;
+	if (!record->rib)
+		return record->kernel && record->ours == FIB_GROUP_KERNEL;
+	return !(record->flags & RECORD_COVERED) && kernel_decides(record->ours);
+}
+
+bool compare_doubtful(const struct record *record, uint32_t found)
+{
+	return found & AUDIT_DOUBTFUL && !(record->flags & RECORD_OVER) &&
+	       !kernel_decides(record->ours);
 }
 
 static uint32_t compare_ours(const struct record *record)
@@ -60,7 +70,11 @@ static uint32_t compare_kernel(const struct ways *ways, const struct record *rec
 	uint32_t rib = record->rib, kernel = record->kernel;
 	bool covered = record->flags & RECORD_COVERED;
 
-	if (record->flags & RECORD_KERNEL_ANY || rib == WAY_CHANGING || kernel == WAY_CHANGING)
+	if (record->flags & (RECORD_KERNEL_ANY | RECORD_OVER) || rib == WAY_CHANGING ||
+	    kernel == WAY_CHANGING)
+		return 0;
+	/* a next hop that came and went says nothing of where the route leads */
+	if (kernel == WAY_ODD_BY(NEXTHOP_ID))
 		return 0;
 	if (!rib) {
 		/* harmless where packets go to the kernel all the same, or the same way */
@@ -74,6 +88,8 @@ static uint32_t compare_kernel(const struct ways *ways, const struct record *rec
 	/* labels and encapsulations are not compared, only that the route is there */
 	if (kernel == rib || kernel == WAY_UNKNOWN || rib == FIB_GROUP_UNSUPPORTED)
 		return 0;
+	if (kernel & WAY_ODD)
+		return kernel_decides(record->ours) ? 0 : 1u << AUDIT_KERNEL_MORE;
 	if (rib < WAY_FIRST || kernel < WAY_FIRST)
 		return 1u << AUDIT_KERNEL_NEXTHOPS;
 	/* zebra and the kernel write weights differently */

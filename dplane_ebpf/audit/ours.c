@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <linux/rtnetlink.h>
+
 #include "dplane_ebpf/audit/audit_internal.h"
 
 #define CHUNK 256u
@@ -99,10 +101,47 @@ static void fill(struct pass *pass, struct record *record, const struct fib_pref
 		record->flags |= RECORD_DAMAGED;
 }
 
+bool ours_over(struct fib *fib, const struct record *record)
+{
+	struct fib_prefix prefix;
+
+	record_prefix(record, &prefix);
+	if (fib_route_over(fib, &prefix) & ~FIB_OVER_DOUBT)
+		return true;
+	/* the program may look at the kernel's local table before this one */
+	prefix.table = FIB_TABLE_LOCAL;
+	return record->flags & RECORD_LOCAL &&
+	       fib_table_kernel(fib, FIB_TABLE_LOCAL) == RT_TABLE_LOCAL &&
+	       fib_route_covering(fib, &prefix, NULL) == FIB_GROUP_LOCAL;
+}
+
+/*
+ * Where packets of a prefix would go that has no route of its own, but for the audit's word: by the longest of the
+ * shorter ones that is not the kernel's by that alone.
+ */
+static uint32_t covering(struct fib *fib, const struct fib_prefix *prefix)
+{
+	struct fib_prefix found, place = *prefix;
+	uint32_t group, hidden;
+
+	for (;;) {
+		group = fib_route_covering(fib, &place, &found);
+		if (group != FIB_GROUP_KERNEL || fib_route_over(fib, &found) != FIB_OVER_DOUBT)
+			return group;
+		hidden = fib_route_covering(fib, &found, NULL);
+		if (hidden != FIB_GROUP_KERNEL)
+			return hidden;
+		if (!found.len)
+			return 0;
+		place = found;
+		place.len--;
+	}
+}
+
 /* A prefix that is not there goes where a shorter one leads. */
 static void fill_covered(struct pass *pass, struct record *record, const struct fib_prefix *prefix)
 {
-	uint32_t group = fib_route_covering(pass->reading->fib, prefix, NULL);
+	uint32_t group = covering(pass->reading->fib, prefix);
 	bool damaged;
 
 	record->ours = way_of(pass, group, &damaged);
@@ -170,8 +209,8 @@ void ours_look(struct reading *reading, bool only_kernels)
 			continue;
 		record_prefix(record, &prefix);
 		group = fib_route_covering(reading->fib, &prefix, &found);
-		/* a local address is no route, but for those of FRR 10 */
-		if (group && found.len == prefix.len &&
+		/* what is laid over is no route, but for FRR 10's local addresses */
+		if (group && found.len == prefix.len && group != FIB_GROUP_KERNEL &&
 		    (group != FIB_GROUP_LOCAL || record->rib == FIB_GROUP_LOCAL))
 			fill(&pass, record, &prefix, group);
 		else

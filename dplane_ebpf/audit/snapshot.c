@@ -49,12 +49,14 @@ static void record_init(struct record *record, const struct fib_prefix *prefix)
 
 bool snapshot_ignores(const struct fib_prefix *prefix)
 {
+	static const uint8_t loopback[16] = {[15] = 1};
 	const uint8_t *addr = prefix->addr;
 
 	if (prefix->family == AF_INET)
 		return (prefix->len >= 4 && addr[0] >= 224) || (prefix->len >= 8 && addr[0] == 127);
 	return (prefix->len >= 8 && addr[0] == 0xff) ||
-	       (prefix->len >= 10 && addr[0] == 0xfe && addr[1] >> 6 == 2);
+	       (prefix->len >= 10 && addr[0] == 0xfe && addr[1] >> 6 == 2) ||
+	       (prefix->len == 128 && !memcmp(addr, loopback, sizeof(loopback)));
 }
 
 void snapshot_reserve(struct snapshot *snapshot, size_t n)
@@ -93,13 +95,40 @@ struct record *snapshot_add(struct snapshot *snapshot, const struct fib_prefix *
 	return record;
 }
 
-/* Two records of the same prefix come about only where the kernel told of both and neither was known. */
+/* Oddities of some packets of a prefix only, which a better metric does not make go away. */
+#define OF_SOME (WAY_ODD_BY(TOS) | WAY_ODD_BY(SOURCE))
+
+static bool is_odd(uint32_t way, uint32_t by)
+{
+	return way & WAY_ODD && way & by & ~WAY_ODD;
+}
+
+static void add_kernel(struct record *record, uint32_t way, uint32_t metric, bool local)
+{
+	if (!record->kernel || (local && !(record->flags & RECORD_LOCAL))) {
+		record->kernel = way;
+		record->metric = metric;
+		record->flags |= local ? RECORD_LOCAL : 0;
+	} else if (!local && record->flags & RECORD_LOCAL) {
+		/* the local table's comes first */
+	} else if (is_odd(way, OF_SOME)) {
+		record->kernel = way | (record->kernel & WAY_ODD ? record->kernel : 0);
+	} else if (is_odd(record->kernel, OF_SOME)) {
+		record->kernel |= way & WAY_ODD ? way : 0;
+	} else if (metric < record->metric) {
+		record->kernel = way;
+		record->metric = metric;
+	} else if (metric == record->metric && record->flags & RECORD_V6 && way != record->kernel) {
+		record->kernel = WAY_ODD_BY(METRICS);
+	}
+}
+
+/* Two records of the same prefix come about only where neither was known when the kernel told of it. */
 static void merge(struct record *kept, const struct record *other)
 {
-	if (other->metric < kept->metric) {
-		kept->kernel = other->kernel;
-		kept->metric = other->metric;
-	}
+	if (other->kernel)
+		add_kernel(kept, other->kernel, other->metric, other->flags & RECORD_LOCAL);
+	kept->flags |= other->flags & RECORD_DOUBTED;
 }
 
 void snapshot_sort(struct snapshot *snapshot)
@@ -138,21 +167,12 @@ void record_prefix(const struct record *record, struct fib_prefix *prefix)
 	memcpy(prefix->addr, record->addr, sizeof(prefix->addr));
 }
 
-void snapshot_kernel(struct snapshot *snapshot, const struct fib_prefix *prefix, uint32_t way,
-		     uint32_t metric, bool add)
+void snapshot_kernel(struct snapshot *snapshot, const struct kernel_route *route, bool add)
 {
-	struct record *record = snapshot_find(snapshot, prefix);
-	bool first;
+	struct record *record = snapshot_find(snapshot, &route->prefix);
 
 	if (!record && add)
-		record = snapshot_add(snapshot, prefix);
-	if (!record)
-		return;
-	first = record->kernel == WAY_NONE;
-	/* the kernel chooses among IPv6 routes of one metric by what it knows of their neighbours */
-	if (first || metric < record->metric ||
-	    (metric == record->metric && prefix->family == AF_INET6 && way == record->rib)) {
-		record->kernel = way;
-		record->metric = metric;
-	}
+		record = snapshot_add(snapshot, &route->prefix);
+	if (record)
+		add_kernel(record, route->way, route->metric, route->local);
 }

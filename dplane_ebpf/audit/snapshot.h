@@ -21,6 +21,29 @@
 #define WAY_UNKNOWN 15u	 /* it is there; where it leads was not said */
 #define WAY_FIRST FIB_GROUP_FIRST
 
+/*
+ * What the kernel has for a prefix, where that is more or something else than one set of plain next hops, as
+ * a way of its own: WAY_ODD and one bit for each reason. X(enumerator, name in JSON, what the kernel has).
+ */
+#define ODDITIES(X) \
+	X(TYPES, "types", "routes of other types, such as throw") \
+	X(TOS, "tos", "routes by TOS") \
+	X(SOURCE, "source", "source-specific routes") \
+	X(ENCAPSULATION, "encapsulation", "routes with labels or encapsulation") \
+	X(METRICS, "metrics", "IPv6 routes of one metric among which it chooses") \
+	X(NEXTHOPS, "nexthops", "more next hops than are compared") \
+	X(NEXTHOP_ID, "nexthopId", "routes by the id of a next hop that is not there")
+
+enum oddity {
+#define X(e, name, what) ODDITY_##e,
+	ODDITIES(X)
+#undef X
+		ODDITY_MAX,
+};
+
+#define WAY_ODD 0x80000000u
+#define WAY_ODD_BY(e) (WAY_ODD | 1u << ODDITY_##e)
+
 struct ways;
 
 struct ways *ways_new(void); /* NULL: out of memory */
@@ -40,13 +63,16 @@ bool ways_within(const struct ways *ways, uint32_t part, uint32_t whole);
 #define RECORD_KERNEL_ANY 2u /* what the kernel has for it says nothing: not compared */
 #define RECORD_COVERED 4u    /* ours has a shorter prefix only, and that is what `ours` is */
 #define RECORD_DAMAGED 8u    /* the memory that the program reads says something else */
+#define RECORD_LOCAL 16u /* the kernel has it in its local table, which it asks before all others */
+#define RECORD_OVER 32u	 /* links/ has laid it over: its packets are the kernel's */
+#define RECORD_DOUBTED 64u /* its packets are the kernel's by the audit's word, `ours` without it */
 
 struct record {
 	uint8_t addr[16];
 	uint16_t table; /* the FIB's number */
 	uint8_t len;
 	uint8_t flags;
-	uint32_t rib, kernel, ours; /* ways */
+	uint32_t rib, kernel, ours; /* ways; of ours what is laid over it is hidden */
 	uint32_t metric;	    /* of the kernel's route */
 	uint32_t before;	    /* what they were at the first look, see compare_settled() */
 };
@@ -78,12 +104,21 @@ void snapshot_sort(struct snapshot *snapshot);
 struct record *snapshot_find(struct snapshot *snapshot, const struct fib_prefix *prefix);
 void record_prefix(const struct record *record, struct fib_prefix *prefix);
 
+/* One of the kernel's routes. */
+struct kernel_route {
+	struct fib_prefix prefix;
+	uint32_t way;
+	uint32_t metric;
+	bool local; /* of the local table; those are told first */
+};
+
 /*
- * What the kernel has for a prefix: of several the one with the least metric counts, for IPv6 any of those. add:
- * the prefix is added where it is not known, to be sorted in afterwards; two of the same are then made one.
+ * Adds it to what is known of its prefix. As in the kernel the least metric counts, and of IPv4 routes of the same metric the
+ * one that is told first; among such IPv6 routes the kernel chooses, which is odd. TOS and sources are odd
+ * whatever their metric. add: the prefix is added where it is not known, to be sorted in afterwards; two of the same are
+ * then made one.
  */
-void snapshot_kernel(struct snapshot *snapshot, const struct fib_prefix *prefix, uint32_t way,
-		     uint32_t metric, bool add);
+void snapshot_kernel(struct snapshot *snapshot, const struct kernel_route *route, bool add);
 
 /*
  * Differences: X(enumerator, name in JSON, what is wrong, why that is so and what helps).
@@ -98,13 +133,15 @@ void snapshot_kernel(struct snapshot *snapshot, const struct fib_prefix *prefix,
 	X(DAMAGED, "damaged", "the program reads something else", \
 	  "the pinned maps were written by somebody else; clear dplane ebpf consistency writes them again") \
 	X(KERNEL_MISSING, "kernelMissing", "the kernel lacks it", \
-	  "zebra believes it installed: removed behind its back, or lost with a next hop; it comes back with the route's next change") \
+	  "zebra believes it installed: removed behind its back, or lost with an address, a link or a next hop; it comes back with the route's next change") \
 	X(KERNEL_NEXTHOPS, "kernelOtherNexthops", "the kernel has other next hops", \
-	  "changed behind zebra's back; ours follows zebra") \
+	  "changed behind zebra's back") \
 	X(KERNEL_FEWER, "kernelFewerNexthops", "the kernel has fewer next hops", \
 	  "it drops those on a link that goes down, without telling zebra; ours follows zebra") \
+	X(KERNEL_MORE, "kernelMore", "the kernel has more for it", \
+	  "routes that zebra does not tell apart: by TOS or source, with encapsulation, throw, several of one metric") \
 	X(KERNEL_UNKNOWN, "kernelOnly", "only the kernel has it", \
-	  "zebra does not know it and ours forwards by a shorter prefix; add it with FRR, or remove it")
+	  "zebra does not know it and ours would forward by a shorter prefix; add it with FRR, or remove it")
 
 enum audit_kind {
 #define X(e, name, what, why) AUDIT_##e,
@@ -117,11 +154,22 @@ enum audit_kind {
 #define AUDIT_OURS \
 	(1u << AUDIT_MISSING | 1u << AUDIT_LEFTOVER | 1u << AUDIT_NEXTHOPS | 1u << AUDIT_DAMAGED)
 
+/*
+ * Those in which ours might forward where the kernel would not: until the two agree such a prefix is the kernel's. Not
+ * KERNEL_FEWER, where all of ours are next hops that zebra chose; nor DAMAGED, where there is no telling what is read.
+ */
+#define AUDIT_DOUBTFUL \
+	(1u << AUDIT_MISSING | 1u << AUDIT_LEFTOVER | 1u << AUDIT_NEXTHOPS | \
+	 1u << AUDIT_KERNEL_MISSING | 1u << AUDIT_KERNEL_NEXTHOPS | 1u << AUDIT_KERNEL_MORE | \
+	 1u << AUDIT_KERNEL_UNKNOWN)
+
 /* What differs, as a set of kinds (1 << kind); 0: all is well. */
 uint32_t compare(const struct ways *ways, const struct record *record);
 /* Whether nothing of a record has changed since the first look; that look is said to be one. */
 bool compare_settled(struct record *record, bool first);
 /* Whether the program leaves the prefix to the kernel, and so cannot be wrong about it. */
 bool compare_left_to_kernel(const struct record *record);
+/* Whether its packets are to be the kernel's, by what was found. */
+bool compare_doubtful(const struct record *record, uint32_t found);
 
 #endif /* DPLANE_EBPF_AUDIT_SNAPSHOT_H */

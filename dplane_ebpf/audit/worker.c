@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "dplane_ebpf/audit/audit_internal.h"
 
@@ -39,27 +40,42 @@ static struct reading reading_of(struct worker *worker, struct run *run, bool al
 	};
 }
 
+/* The local table comes before the main one. */
+static int read_table(struct reading *reading, uint16_t table, uint8_t family,
+		      _Atomic uint64_t *seen)
+{
+	uint32_t kernel_table = fib_table_kernel(reading->fib, table);
+	_Atomic uint64_t ignored = 0;
+	int err = 0;
+
+	reading->seen = &ignored;
+	if (kernel_table == RT_TABLE_MAIN)
+		err = kernel_read(reading, RT_TABLE_LOCAL, table, family);
+	reading->seen = seen;
+	return err ? err : kernel_read(reading, kernel_table, table, family);
+}
+
+/* Those that zebra has routes for. */
+static bool is_compared(struct fib *fib, uint32_t table)
+{
+	uint32_t kernel_table = fib_table_kernel(fib, (uint16_t)table);
+
+	return kernel_table && kernel_table != RT_TABLE_LOCAL;
+}
+
 static int read_all(struct worker *worker, struct run *run)
 {
 	struct reading reading = reading_of(worker, run, true);
 	int err = 0;
 
 	for (uint32_t table = 0; !err && table < FIB_MAX_TABLES; table++) {
-		uint32_t kernel_table = fib_table_kernel(run->fib, (uint16_t)table);
-
-		/* the kernel's own: none of its routes is zebra's */
-		if (table == FIB_TABLE_LOCAL)
-			continue;
-		for (int i = 0; !err && kernel_table && i < 2; i++) {
-			reading.seen = &run->kernel[i];
-			err = kernel_read(&reading, kernel_table, (uint16_t)table, families[i]);
-		}
+		for (int i = 0; !err && i < 2 && is_compared(run->fib, table); i++)
+			err = read_table(&reading, (uint16_t)table, families[i], &run->kernel[i]);
 	}
 	snapshot_sort(&run->snapshot);
+	doubt_read(&run->snapshot, run->fib);
 	for (uint32_t table = 0; !err && table < FIB_MAX_TABLES; table++) {
-		if (table == FIB_TABLE_LOCAL)
-			continue;
-		for (int i = 0; i < 2 && fib_table_kernel(run->fib, (uint16_t)table); i++) {
+		for (int i = 0; i < 2 && is_compared(run->fib, table); i++) {
 			reading.seen = &run->ours[i];
 			ours_read(&reading, (uint16_t)table, families[i]);
 		}
@@ -78,16 +94,16 @@ static int read_again(struct worker *worker, struct run *run)
 	struct fib_prefix prefix, last = {0};
 	int err = 0;
 
-	reading.seen = &ignored;
-	for (size_t i = 0; i < snapshot->n; i++)
+	for (size_t i = 0; i < snapshot->n; i++) {
 		snapshot->record[i].kernel = WAY_NONE;
+		snapshot->record[i].flags &= (uint8_t)~RECORD_LOCAL;
+	}
 	for (size_t i = 0; !err && i < snapshot->n; i++) {
 		record_prefix(&snapshot->record[i], &prefix);
 		if (prefix.table == last.table && prefix.family == last.family)
 			continue;
 		last = prefix;
-		err = kernel_read(&reading, fib_table_kernel(run->fib, prefix.table), prefix.table,
-				  prefix.family);
+		err = read_table(&reading, prefix.table, prefix.family, &ignored);
 	}
 	ours_look(&reading, false);
 	return err;
@@ -116,20 +132,48 @@ static void add_up(struct run *run, uint32_t found)
 		run->by_kind[kind] += found >> kind & 1;
 }
 
+/* What differs. Whether links/ has laid the prefix over is asked only where it matters. */
+static uint32_t judge(const struct run *run, struct record *record)
+{
+	const struct ways *ways = run->snapshot.ways;
+	uint32_t found;
+
+	record->flags &= (uint8_t)~RECORD_OVER;
+	found = compare(ways, record);
+	if (!(found & ~AUDIT_OURS) || !ours_over(run->fib, record))
+		return found;
+	record->flags |= RECORD_OVER;
+	return compare(ways, record);
+}
+
+static void count_oddities(struct run *run, uint32_t kernel)
+{
+	for (int i = 0; kernel & WAY_ODD && i < ODDITY_MAX; i++)
+		run->by_oddity[i] += kernel >> i & 1;
+}
+
 static void sift_all(struct run *run)
 {
 	struct snapshot *snapshot = &run->snapshot;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < snapshot->n; i++) {
-		const struct record *record = &snapshot->record[i];
+		struct record *record = &snapshot->record[i];
+		uint32_t found = judge(run, record);
 
-		if (compare(snapshot->ways, record))
-			snapshot->record[kept++] = *record;
-		else
+		count_oddities(run, record->kernel);
+		if (!found)
 			run->left_to_kernel += compare_left_to_kernel(record);
+		if (found || record->flags & RECORD_DOUBTED)
+			snapshot->record[kept++] = *record;
 	}
 	shrink(snapshot, kept);
+}
+
+static void apply(struct run *run, struct record *record, uint32_t found)
+{
+	if (doubt_apply(run->fib, record, compare_doubtful(record, found)))
+		run->not_sent++;
 }
 
 static void sift_again(struct worker *worker, struct run *run)
@@ -140,27 +184,40 @@ static void sift_again(struct worker *worker, struct run *run)
 
 	for (size_t i = 0; i < snapshot->n; i++) {
 		struct record *record = &snapshot->record[i];
-		uint32_t found = compare(snapshot->ways, record);
+		uint32_t found = judge(run, record);
 		bool settled;
 
-		if (!found)
+		if (!found && !(record->flags & RECORD_DOUBTED))
 			continue;
 		record_prefix(record, &prefix);
 		settled = compare_settled(record, worker->pass == PASS_FIRST_LOOK) &&
 			  !worker->passed(&prefix);
-		run->unsettled += !settled;
+		run->unsettled += !settled && found;
 		if (!settled)
 			continue;
-		add_up(run, found);
-		snapshot->record[kept++] = *record;
+		if (worker->pass == PASS_LAST_LOOK)
+			apply(run, record, found);
+		if (found)
+			add_up(run, found);
+		if (found || worker->pass != PASS_LAST_LOOK)
+			snapshot->record[kept++] = *record;
 	}
 	if (worker->pass == PASS_LAST_LOOK && kept > RUN_KEEPS)
 		kept = RUN_KEEPS;
 	shrink(snapshot, kept);
 }
 
+static int64_t thread_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
 static int work(struct worker *worker, struct run *run)
 {
+	int64_t began = thread_us();
 	int err = worker->pass == PASS_ALL ? read_all(worker, run) : read_again(worker, run);
 
 	if (!err && run->snapshot.failed)
@@ -173,6 +230,8 @@ static int work(struct worker *worker, struct run *run)
 		sift_all(run);
 	else
 		sift_again(worker, run);
+	run->sent_to_kernel = doubt_count(run->fib);
+	run->cpu_us += thread_us() - began;
 	return err;
 }
 

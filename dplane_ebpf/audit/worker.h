@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The audit's own thread: reads the kernel's FIB and ours, and keeps of a run what differs. Knows no FRR. */
+/*
+ * The audit's own thread: reads the kernel's FIB and ours, keeps of a run what differs, and has the kernel forward what is in
+ * doubt. Knows no FRR.
+ */
 #ifndef DPLANE_EBPF_AUDIT_WORKER_H
 #define DPLANE_EBPF_AUDIT_WORKER_H
 
@@ -14,9 +17,17 @@ struct run {
 	_Atomic uint64_t kernel[2], ours[2];
 	uint64_t left_to_kernel, unsettled;
 	uint64_t differing, by_kind[AUDIT_KINDS_MAX]; /* as of the last pass */
+	uint64_t
+		by_oddity[ODDITY_MAX]; /* prefixes for which the kernel's side cannot be compared */
+	uint64_t sent_to_kernel;       /* prefixes that the audit has given to the kernel */
+	uint64_t not_sent;	       /* that it could not give */
+	int64_t cpu_us;		       /* that the worker's thread has worked for it */
 };
 
-/* The first reads all; the looks go through what differed, and the last keeps no more of it than is shown. */
+/*
+ * The first reads all; the looks go through what differed. The last gives to the kernel what is doubtful, takes back what
+ * no longer is, and keeps no more than is shown.
+ */
 enum pass { PASS_ALL, PASS_FIRST_LOOK, PASS_LOOK, PASS_LAST_LOOK };
 #define RUN_KEEPS 65536u
 

@@ -288,10 +288,20 @@ size_t links_interfaces(struct links *links, struct links_interface **list)
 	return n;
 }
 
+void links_watch_drops(struct links *links, void (*dropped)(void))
+{
+	route_watch_tell(links->routes, dropped);
+}
+
 void links_stats(struct links *links, struct links_stats *stats)
 {
+	struct route_watch_stats routes;
+
+	route_watch_stats(links->routes, &routes);
+	stats->routes = routes.routes;
+	stats->route_readings = routes.readings;
 	stats->events = links->events;
 	stats->resyncs = links->resyncs;
-	stats->errors = links->errors;
+	stats->errors = links->errors + routes.errors;
 	stats->neighbours_refused = links->refused;
 }

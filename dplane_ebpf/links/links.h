@@ -129,11 +129,19 @@ size_t links_interfaces(struct links *links, struct links_interface **list);
 typedef void (*links_name_watcher)(void *arg, uint32_t ifindex, const char *name);
 void links_watch_names(struct links *links, links_name_watcher watcher, void *arg);
 
+/*
+ * Called, in a thread of links', when the kernel may have dropped routes in silence, zebra's among them: an address or a link went.
+ * NULL: nobody is; nobody is being called any more when this returns. Any thread.
+ */
+void links_watch_drops(struct links *links, void (*dropped)(void));
+
 struct links_stats {
 	uint64_t events;	     /* netlink messages handled */
 	uint64_t resyncs;	     /* times that the socket overran and all was read again */
 	uint64_t errors;	     /* attach, map or netlink requests that failed */
 	uint64_t neighbours_refused; /* now without room in the map */
+	uint64_t routes;	     /* the kernel's own, that zebra did not make */
+	uint64_t route_readings;     /* times that all of them were read */
 };
 void links_stats(struct links *links, struct links_stats *stats);
 

@@ -91,8 +91,4 @@ void route_watch_close(struct route_watch *watch);
  * called any more when this returns. Any thread.
  */
 void route_watch_tell(struct route_watch *watch, void (*dropped)(void));
-/* The same may be so, for another reason: all is read again, soon. Any thread. */
-void route_watch_poke(struct route_watch *watch);
-void route_watch_stats(struct route_watch *watch, struct route_watch_stats *stats);
-
 #endif /* DPLANE_EBPF_LINKS_ROUTE_H */

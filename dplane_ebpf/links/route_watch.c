@@ -55,7 +55,7 @@ struct route_watch {
 	bool dropped;	/* the kernel may have dropped routes since */
 	bool told_error;
 
-	atomic_bool stop, poked;
+	atomic_bool stop;
 	bool started;
 	pthread_t thread;
 	atomic_uint_fast64_t routes, readings, errors;
@@ -393,9 +393,7 @@ static void *run(void *arg)
 		eventfd_t value;
 
 		poll(fds, 2, watch->due > now ? (int)(watch->due - now) : 0);
-		if (eventfd_read(watch->wake_fd, &value) == 0 &&
-		    atomic_exchange(&watch->poked, false))
-			read_again(watch, QUIET_MS);
+		eventfd_read(watch->wake_fd, &value);
 		read_events(watch);
 		if (links_now() >= watch->due)
 			read_all_told(watch);
@@ -480,12 +478,6 @@ void route_watch_tell(struct route_watch *watch, void (*dropped)(void))
 	pthread_mutex_lock(&watch->lock);
 	watch->tell = dropped;
 	pthread_mutex_unlock(&watch->lock);
-}
-
-void route_watch_poke(struct route_watch *watch)
-{
-	watch->poked = true;
-	eventfd_write(watch->wake_fd, 1);
 }
 
 void route_watch_stats(struct route_watch *watch, struct route_watch_stats *stats)

@@ -17,6 +17,14 @@ static const struct {
 #undef X
 };
 
+static const struct {
+	const char *name, *what;
+} oddities[ODDITY_MAX] = {
+#define X(e, name, what) [ODDITY_##e] = {name, what},
+	ODDITIES(X)
+#undef X
+};
+
 /* ---- words ---- */
 
 static double seconds(int64_t us)
@@ -36,6 +44,10 @@ static const char *prefix_text(const struct record *record, char *buf)
 /* A way that is no set of next hops. */
 static const char *verdict_text(uint32_t way)
 {
+	for (int i = 0; way & WAY_ODD && i < ODDITY_MAX; i++) {
+		if (way >> i & 1)
+			return oddities[i].what;
+	}
 	switch (way) {
 	case WAY_NONE:
 		return "none";
@@ -46,7 +58,7 @@ static const char *verdict_text(uint32_t way)
 	case FIB_GROUP_BLACKHOLE:
 		return "blackhole";
 	case FIB_GROUP_LOCAL:
-		return "address of this router";
+		return "local";
 	case FIB_GROUP_KERNEL:
 		return "the kernel's own route";
 	default:
@@ -147,6 +159,8 @@ static json_object *difference_json(const struct ways *ways, const struct record
 	json_object_object_add(object, "ours", way_json(ways, record->ours, names));
 	if (record->flags & RECORD_COVERED)
 		json_object_boolean_add(object, "oursByShorterPrefix", true);
+	if (record->flags & RECORD_DOUBTED)
+		json_object_boolean_add(object, "sentToKernel", true);
 	return object;
 }
 
@@ -154,6 +168,7 @@ static json_object *result_json(const struct audit_result *result, int64_t age_u
 {
 	json_object *object = json_object_new_object();
 	json_object *by_kind = json_object_new_object(), *list = json_object_new_array();
+	json_object *not_compared = json_object_new_object();
 	const struct snapshot *differences = &result->differences;
 	struct show_names names;
 
@@ -170,6 +185,10 @@ static json_object *result_json(const struct audit_result *result, int64_t age_u
 	for (int i = 0; i < AUDIT_KINDS_MAX; i++)
 		json_object_int_add(by_kind, kinds[i].name, result->by_kind[i]);
 	json_object_object_add(object, "byKind", by_kind);
+	for (int i = 0; i < ODDITY_MAX; i++)
+		json_object_int_add(not_compared, oddities[i].name, result->by_oddity[i]);
+	json_object_object_add(object, "notCompared", not_compared);
+	json_object_int_add(object, "sentToKernel", result->sent_to_kernel);
 	show_names_read(&names);
 	for (size_t i = 0; i < differences->n && i < SHOWN_JSON; i++)
 		json_object_array_add(
@@ -228,12 +247,24 @@ static json_object *difference_state(const struct ways *ways, const struct recor
 	json_object_object_add(object, "kernel", way_words(ways, record->kernel, names));
 	json_object_object_add(object, "ours", way_words(ways, record->ours, names));
 	json_object_boolean_add(object, "oursByShorterPrefix", record->flags & RECORD_COVERED);
+	json_object_boolean_add(object, "sentToKernel", record->flags & RECORD_DOUBTED);
 	return object;
+}
+
+/* A list of names with a number each. */
+static void add_count(json_object *list, const char *name, uint64_t count)
+{
+	json_object *object = json_object_new_object();
+
+	json_object_string_add(object, "name", name);
+	json_object_int_add(object, "count", count);
+	json_object_array_add(list, object);
 }
 
 static void result_state(json_object *object, const struct audit_result *result)
 {
 	json_object *list = json_object_new_array(), *by_kind = json_object_new_array();
+	json_object *not_compared = json_object_new_array();
 	const struct snapshot *differences = &result->differences;
 	struct show_names names;
 
@@ -244,14 +275,13 @@ static void result_state(json_object *object, const struct audit_result *result)
 	json_object_int_add(object, "leftToKernel", result->left_to_kernel);
 	json_object_int_add(object, "unsettled", result->unsettled);
 	json_object_int_add(object, "differing", result->differing);
-	for (int i = 0; i < AUDIT_KINDS_MAX; i++) {
-		json_object *kind = json_object_new_object();
-
-		json_object_string_add(kind, "name", kinds[i].name);
-		json_object_int_add(kind, "count", result->by_kind[i]);
-		json_object_array_add(by_kind, kind);
-	}
+	json_object_int_add(object, "sentToKernel", result->sent_to_kernel);
+	for (int i = 0; i < AUDIT_KINDS_MAX; i++)
+		add_count(by_kind, kinds[i].name, result->by_kind[i]);
 	json_object_object_add(object, "kind", by_kind);
+	for (int i = 0; i < ODDITY_MAX; i++)
+		add_count(not_compared, oddities[i].name, result->by_oddity[i]);
+	json_object_object_add(object, "notCompared", not_compared);
 	show_names_read(&names);
 	for (size_t i = 0; i < differences->n && i < SHOWN_JSON; i++)
 		json_object_array_add(
@@ -322,6 +352,8 @@ static void difference_text(struct vty *vty, const struct ways *ways, const stru
 	way_text(vty, "kernel", ways, record->kernel, names);
 	way_text(vty, record->flags & RECORD_COVERED ? "ours (by a shorter prefix)" : "ours", ways,
 		 record->ours, names);
+	if (record->flags & RECORD_DOUBTED)
+		vty_out(vty, "    its packets are left to the kernel until these agree\n");
 }
 
 static void result_text(struct vty *vty, const struct audit_result *result, int64_t age_us)
@@ -347,6 +379,14 @@ static void result_text(struct vty *vty, const struct audit_result *result, int6
 		"  %" PRIu64 " left to the kernel on purpose; %" PRIu64
 		" changed meanwhile and were not judged\n",
 		result->left_to_kernel, result->unsettled);
+	if (result->sent_to_kernel)
+		vty_out(vty, "  %" PRIu64 " sent to the kernel by the audit, because they differ\n",
+			result->sent_to_kernel);
+	for (int i = 0; i < ODDITY_MAX; i++) {
+		if (result->by_oddity[i])
+			vty_out(vty, "  %" PRIu64 " not compared: the kernel has %s\n",
+				result->by_oddity[i], oddities[i].what);
+	}
 	for (int i = 0; i < AUDIT_KINDS_MAX; i++) {
 		if (result->by_kind[i])
 			vty_out(vty, "%" PRIu64 " × %s: %s\n", result->by_kind[i], kinds[i].what,
@@ -382,25 +422,27 @@ int show_consistency(struct vty *vty, bool json)
 void show_consistency_summary(struct vty *vty, json_object *object)
 {
 	struct audit_status status;
-	uint64_t differing;
+	uint64_t differing, sent;
 
 	audit_status(&status);
 	differing = status.result ? status.result->differing : 0;
+	sent = status.result ? status.result->sent_to_kernel : 0;
 	if (object) {
 		json_object *audit = json_object_new_object();
 
 		json_object_int_add(audit, "runs", status.runs);
 		json_object_int_add(audit, "differences", differing);
 		json_object_int_add(audit, "repairs", status.repairs);
+		json_object_int_add(audit, "sentToKernel", sent);
 		json_object_int_add(audit, "longestMainThreadMicroseconds", status.longest_us);
 		json_object_object_add(object, "consistency", audit);
 		return;
 	}
 	vty_out(vty,
 		"  %-22s compared %" PRIu64 " times, %" PRIu64 " difference%s, %" PRIu64
-		" repaired, at most %" PRIu64 " µs of zebra\n",
+		" repaired, %" PRIu64 " sent to the kernel, at most %" PRIu64 " µs of zebra\n",
 		"Consistency", status.runs, differing, differing == 1 ? "" : "s", status.repairs,
-		status.longest_us);
+		sent, status.longest_us);
 }
 
 int clear_consistency(struct vty *vty, bool json)

@@ -38,7 +38,7 @@ static bool vrf_table(const char *vrf, uint16_t *table)
 	show_names_read(&names);
 	for (size_t i = 0; i < names.n && !found; i++) {
 		if (strcmp(names.list[i].name, vrf) == 0 && names.list[i].table != RT_TABLE_MAIN)
-			found = fib_table_open(module.fib, names.list[i].table, table) == 0;
+			found = fib_table_find(module.fib, names.list[i].table, table);
 	}
 	show_names_free(&names);
 	return found;
@@ -47,10 +47,13 @@ static bool vrf_table(const char *vrf, uint16_t *table)
 static struct answer ask(const struct fib_prefix *query, bool address)
 {
 	struct answer answer = {.address = address};
-	uint32_t group = fib_route_covering(module.fib, query, &answer.prefix);
+	uint32_t group = fib_route_covering(module.fib, query, &answer.prefix), over;
 
 	answer.found = group && (address || answer.prefix.len == query->len);
 	answer.group = group;
+	over = answer.found ? fib_route_over(module.fib, &answer.prefix) : 0;
+	if (over)
+		answer.group = over & FIB_OVER_LOCAL ? FIB_GROUP_LOCAL : FIB_GROUP_KERNEL;
 	if (address)
 		answer.group = fib_lookup(module.fib, query->table, query->family, query->addr);
 	return answer;

@@ -245,6 +245,8 @@ json_object *show_summary_json(void)
 	json_object_int_add(object, "ipv4Overflow", stats.v4_overflow);
 	json_object_int_add(object, "ipv6Overflow", stats.v6_overflow);
 	json_object_int_add(object, "localAddresses", stats.locals);
+	json_object_int_add(object, "leftToKernel", stats.laid_over);
+	json_object_int_add(object, "kernelsOwnRoutes", links.routes);
 	json_object_int_add(object, "groups", stats.groups);
 	json_object_int_add(object, "groupOverflow", stats.group_overflow);
 	json_object_int_add(object, "slots", stats.slots);
@@ -313,6 +315,9 @@ int show_summary(struct vty *vty, bool json)
 		"Without room (kernel)", stats.v4_overflow, stats.v6_overflow,
 		stats.group_overflow);
 	vty_out(vty, "  %-22s %" PRIu64 "\n", "Local addresses", stats.locals);
+	vty_out(vty,
+		"  %-22s %" PRIu64 " prefix%s that the kernel has otherwise than zebra, or zebra alone\n",
+		"Left to the kernel", stats.laid_over, stats.laid_over == 1 ? "" : "es");
 	vty_out(vty,
 		"  %-22s %" PRIu64 ", %" PRIu64 " slot%s, %" PRIu64 " steered by link metrics\n",
 		"Groups", stats.groups, stats.slots, stats.slots == 1 ? "" : "s",

@@ -225,6 +225,7 @@ static const void *entry_of(const char *list, const char *keys,
 	X("/state/link-metric/next-hop", next_hop, "next-hop", "address") \
 	X("/state/link-metric/next-hop/source", hop_source, "source", "value") \
 	X("/state/consistency/kind", kind, "consistency/kind", "name") \
+	X("/state/consistency/not-compared", not_compared, "consistency/notCompared", "name") \
 	X("/state/consistency/difference", difference, "consistency/difference", "table prefix")
 
 #define LEAF_LISTS(X) \

@@ -118,39 +118,111 @@ START_TEST(records_are_found)
 }
 END_TEST
 
+static void kernel_has(const char *text, uint32_t way, uint32_t metric, bool local, bool add)
+{
+	struct kernel_route route = {
+		.prefix = prefix_of(text), .way = way, .metric = metric, .local = local};
+
+	snapshot_kernel(&snapshot, &route, add);
+}
+
+static uint32_t kernel_of(const char *text)
+{
+	struct fib_prefix prefix = prefix_of(text);
+
+	return snapshot_find(&snapshot, &prefix)->kernel;
+}
+
 START_TEST(kernels_best_metric)
 {
-	struct fib_prefix v4 = prefix_of("10.0.0.0/8"), v6 = prefix_of("2001:db8::/32");
-	struct fib_prefix other = prefix_of("10.1.0.0/16");
+	static const char *const v4 = "10.0.0.0/8", *const v6 = "2001:db8::/32";
+	static const char *const other = "10.1.0.0/16";
+	struct fib_prefix prefix = prefix_of(v4);
 
-	snapshot_add(&snapshot, &v4)->rib = 20;
-	snapshot_add(&snapshot, &v6)->rib = 20;
+	snapshot_add(&snapshot, &prefix)->rib = 20;
+	prefix = prefix_of(v6);
+	snapshot_add(&snapshot, &prefix)->rib = 20;
 	snapshot_sort(&snapshot);
-	snapshot_kernel(&snapshot, &v4, 21, 30, true);
-	snapshot_kernel(&snapshot, &v4, 22, 20, true);
-	snapshot_kernel(&snapshot, &v4, 20, 20, true);
-	snapshot_kernel(&snapshot, &v4, 24, 40, true);
-	ck_assert_uint_eq(snapshot_find(&snapshot, &v4)->kernel, 22);
-	snapshot_kernel(&snapshot, &v6, 22, 20, true);
-	snapshot_kernel(&snapshot, &v6, 20, 20, true);
-	snapshot_kernel(&snapshot, &v6, 23, 20, true);
-	ck_assert_uint_eq(snapshot_find(&snapshot, &v6)->kernel, 20);
-	/* one that nobody knew, told twice */
-	snapshot_kernel(&snapshot, &other, 25, 30, false);
-	snapshot_kernel(&snapshot, &other, 26, 30, true);
-	snapshot_kernel(&snapshot, &other, 27, 10, true);
+	kernel_has(v4, 21, 30, false, true);
+	kernel_has(v4, 22, 20, false, true);
+	kernel_has(v4, 20, 20, false, true);
+	kernel_has(v4, 24, 40, false, true);
+	ck_assert_uint_eq(kernel_of(v4), 22);
+	kernel_has(v6, 22, 20, false, true);
+	ck_assert_uint_eq(kernel_of(v6), 22);
+	kernel_has(v6, 22, 20, false, true);
+	ck_assert_uint_eq(kernel_of(v6), 22);
+	/* which the kernel chooses of these, only it knows */
+	kernel_has(v6, 20, 20, false, true);
+	kernel_has(v6, 22, 20, false, true);
+	ck_assert_uint_eq(kernel_of(v6), WAY_ODD_BY(METRICS));
+	kernel_has(v6, 23, 19, false, true);
+	ck_assert_uint_eq(kernel_of(v6), 23);
+	/* one that nobody knew, told thrice */
+	kernel_has(other, 25, 30, false, false);
+	kernel_has(other, 26, 30, false, true);
+	kernel_has(other, 27, 10, false, true);
+	kernel_has(other, 28, 20, false, true);
 	snapshot_sort(&snapshot);
 	ck_assert_uint_eq(snapshot.n, 3);
-	ck_assert_uint_eq(snapshot_find(&snapshot, &other)->kernel, 27);
+	ck_assert_uint_eq(kernel_of(other), 27);
+}
+END_TEST
+
+/* What is for some packets of a prefix only stays odd, in whatever order it is told; the local table comes before all. */
+START_TEST(kernels_odd_routes)
+{
+	static const struct {
+		uint32_t way, metric;
+		bool local;
+	} told[] = {
+		{20, 10, false},
+		{WAY_ODD_BY(TOS), 50, false},
+		{WAY_ODD_BY(ENCAPSULATION), 20, false},
+		{30, 5, true},
+	};
+	static const char *const prefix = "192.0.2.0/24";
+	static const uint8_t orders[][4] = {{0, 1, 2, 3}, {1, 0, 2, 3}, {2, 1, 0, 3}, {0, 2, 1, 3}};
+
+	for (size_t known = 0; known < 2; known++) {
+		for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+			struct fib_prefix key = prefix_of(prefix);
+
+			snapshot.n = snapshot.sorted = 0;
+			if (known)
+				snapshot_add(&snapshot, &key);
+			for (size_t k = 0; k < 3; k++)
+				kernel_has(prefix, told[orders[i][k]].way,
+					   told[orders[i][k]].metric, false, true);
+			snapshot_sort(&snapshot);
+			ck_assert_uint_eq(snapshot.n, 1);
+			ck_assert(kernel_of(prefix) & WAY_ODD);
+			ck_assert(kernel_of(prefix) & 1u << ODDITY_TOS);
+		}
+	}
+	/* the best of these is plain */
+	snapshot.n = snapshot.sorted = 0;
+	kernel_has(prefix, 20, 10, false, true);
+	kernel_has(prefix, WAY_ODD_BY(ENCAPSULATION), 20, false, true);
+	kernel_has(prefix, WAY_ODD_BY(TYPES), 30, false, true);
+	ck_assert_uint_eq(kernel_of(prefix), 20);
+	kernel_has(prefix, WAY_ODD_BY(TYPES), 5, false, true);
+	ck_assert_uint_eq(kernel_of(prefix), WAY_ODD_BY(TYPES));
+	kernel_has(prefix, FIB_GROUP_LOCAL, 0, true, true);
+	kernel_has(prefix, 21, 0, false, true);
+	kernel_has(prefix, WAY_ODD_BY(TOS), 0, false, true);
+	ck_assert_uint_eq(kernel_of(prefix), FIB_GROUP_LOCAL);
 }
 END_TEST
 
 START_TEST(what_is_ignored)
 {
 	static const char *const ignored[] = {"224.0.0.0/4", "239.1.0.0/16", "127.0.0.0/8",
-					      "ff00::/8",    "fe80::/64",    "fe80::1/128"};
-	static const char *const compared[] = {"0.0.0.0/0", "128.0.0.0/1", "126.0.0.0/7", "::/0",
-					       "fec0::/10", "fc00::/7",	   "f000::/4"};
+					      "ff00::/8",    "fe80::/64",    "fe80::1/128",
+					      "::1/128"};
+	static const char *const compared[] = {"0.0.0.0/0", "128.0.0.0/1", "126.0.0.0/7",
+					       "::/0",	    "fec0::/10",   "fc00::/7",
+					       "::2/128",   "f000::/4"};
 	struct fib_prefix prefix;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
@@ -185,6 +257,11 @@ static uint32_t way_of(const char *text)
 		{"unsupported", FIB_GROUP_UNSUPPORTED},
 		{"overflow", FIB_GROUP_OVERFLOW},
 		{"blackhole", FIB_GROUP_BLACKHOLE},
+		{"kernel", FIB_GROUP_KERNEL},
+		{"throw", WAY_ODD_BY(TYPES)},
+		{"tos", WAY_ODD_BY(TOS)},
+		{"encap", WAY_ODD_BY(ENCAPSULATION)},
+		{"id", WAY_ODD_BY(NEXTHOP_ID)},
 	};
 	struct fib_member six = {
 		.nexthop = {.ifindex = 1, .family = AF_INET6, .gate = {0xfe, 0x80}}, .weight = 1};
@@ -260,6 +337,26 @@ START_TEST(kinds_of_differences)
 		{"-", "a", "-", RECORD_COVERED, 0},
 		{"-", "a", "unsupported", RECORD_COVERED, 0},
 		{"-", "a", "local", RECORD_COVERED, 0},
+		{"-", "throw", "b", RECORD_COVERED, KIND(KERNEL_UNKNOWN)},
+		{"-", "tos", "b", RECORD_COVERED, KIND(KERNEL_UNKNOWN)},
+		{"-", "local", "b", RECORD_COVERED, KIND(KERNEL_UNKNOWN)},
+		{"-", "local", "local", RECORD_COVERED, 0},
+		{"-", "throw", "kernel", RECORD_COVERED, 0},
+		/* the kernel has more than a set of next hops */
+		{"a", "tos", "a", 0, KIND(KERNEL_MORE)},
+		{"a", "encap", "a", 0, KIND(KERNEL_MORE)},
+		{"a", "throw", "blackhole", 0, KIND(KERNEL_MORE) | KIND(NEXTHOPS)},
+		{"unsupported", "encap", "unsupported", 0, 0},
+		{"a", "tos", "unsupported", 0, 0},
+		{"a", "local", "a", 0, KIND(KERNEL_NEXTHOPS)},
+		{"a", "id", "a", 0, 0},
+		/* links/ has laid it over: what the kernel has is what is done; ours can be wrong beneath */
+		{"a", "tos", "a", RECORD_OVER, 0},
+		{"a", "local", "a", RECORD_OVER, 0},
+		{"a", "-", "a", RECORD_OVER, 0},
+		{"a", "b", "b", RECORD_OVER, KIND(NEXTHOPS)},
+		/* by the audit's own word: it differs as if that was not */
+		{"a", "-", "a", RECORD_DOUBTED, KIND(KERNEL_MISSING)},
 		/* what moves is not judged */
 		{"changing", "-", "-", 0, 0},
 		{"changing", "a", "b", 0, 0},
@@ -338,6 +435,7 @@ TCase *compare_case(void)
 	tcase_add_test(tcase, many_ways);
 	tcase_add_test(tcase, records_are_found);
 	tcase_add_test(tcase, kernels_best_metric);
+	tcase_add_test(tcase, kernels_odd_routes);
 	tcase_add_test(tcase, what_is_ignored);
 	tcase_add_test(tcase, kinds_of_differences);
 	tcase_add_test(tcase, settled_or_not);
