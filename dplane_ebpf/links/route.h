@@ -91,4 +91,6 @@ void route_watch_close(struct route_watch *watch);
  * called any more when this returns. Any thread.
  */
 void route_watch_tell(struct route_watch *watch, void (*dropped)(void));
+void route_watch_stats(struct route_watch *watch, struct route_watch_stats *stats);
+
 #endif /* DPLANE_EBPF_LINKS_ROUTE_H */

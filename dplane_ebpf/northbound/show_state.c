@@ -316,7 +316,8 @@ int show_summary(struct vty *vty, bool json)
 		stats.group_overflow);
 	vty_out(vty, "  %-22s %" PRIu64 "\n", "Local addresses", stats.locals);
 	vty_out(vty,
-		"  %-22s %" PRIu64 " prefix%s that the kernel has otherwise than zebra, or zebra alone\n",
+		"  %-22s %" PRIu64
+		" prefix%s that the kernel has otherwise than zebra, or zebra alone\n",
 		"Left to the kernel", stats.laid_over, stats.laid_over == 1 ? "" : "es");
 	vty_out(vty,
 		"  %-22s %" PRIu64 ", %" PRIu64 " slot%s, %" PRIu64 " steered by link metrics\n",
