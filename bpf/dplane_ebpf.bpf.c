@@ -101,6 +101,9 @@ int dplane_ebpf(struct __sk_buff *skb)
 		return to_kernel(FIB_CNT_KERNEL_ETHERTYPE);
 	if (skb->pkt_type != PACKET_HOST)
 		return to_kernel(FIB_CNT_KERNEL_NOT_HOST);
+	/* by a local socket on a veth, a program before ours: only the kernel's rules know what for */
+	if (skb->mark)
+		return to_kernel(FIB_CNT_KERNEL_MARK);
 	interface = interface_flags(skb->ifindex);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		return forward4(skb, interface);

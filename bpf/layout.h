@@ -193,6 +193,7 @@ struct fib_neigh_key {
 	X(KERNEL_NOT_HOST, "kernel-not-host", "multicast, broadcast or another's MAC address") \
 	X(KERNEL_VLAN, "kernel-vlan", "VLAN tagged") \
 	X(KERNEL_ETHERTYPE, "kernel-ethertype", "neither IPv4 nor IPv6 (ARP, MPLS, ...)") \
+	X(KERNEL_MARK, "kernel-mark", "carries a mark, which policy rules may go by") \
 	X(KERNEL_MALFORMED, "kernel-malformed", \
 	  "truncated, or a version or length that cannot be") \
 	X(KERNEL_CHECKSUM, "kernel-checksum", "IPv4 header checksum wrong") \

@@ -63,6 +63,7 @@ struct frame {
 	uint8_t data[FRAME_MAX];
 	size_t len;
 	uint32_t gso_size; /* 0: an ordinary packet */
+	uint32_t mark;	   /* of the skb */
 };
 
 struct spec {

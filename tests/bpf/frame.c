@@ -127,6 +127,7 @@ void run_at(uint32_t ifindex, const struct frame *frame, struct result *result)
 {
 	struct __sk_buff skb = {
 		.ifindex = ifindex,
+		.mark = frame->mark,
 		.gso_size = frame->gso_size,
 		.gso_segs = frame->gso_size ? 2 : 0,
 	};

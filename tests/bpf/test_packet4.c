@@ -202,6 +202,20 @@ START_TEST(martians)
 }
 END_TEST
 
+/* Only policy rules know what for. */
+START_TEST(marked)
+{
+	static const uint32_t marks[] = {1, 0x100, 0x80000000, UINT32_MAX};
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		FRAME4(&frame, .payload = 8);
+		expect("without a mark", &frame, FIB_CNT_FORWARDED, hop.nexthop);
+		frame.mark = marks[i];
+		expect("marked", &frame, FIB_CNT_KERNEL_MARK, NO_NEXTHOP);
+	}
+}
+END_TEST
+
 START_TEST(other_macs)
 {
 	static const uint8_t macs[][6] = {
@@ -283,6 +297,7 @@ TCase *packet4_tests(void)
 	tcase_add_test(tcase, martians);
 	tcase_add_test(tcase, martians_in_a_blackhole);
 	tcase_add_test(tcase, other_macs);
+	tcase_add_test(tcase, marked);
 	tcase_add_test(tcase, ethertypes);
 	tcase_add_test(tcase, protocols);
 	return tcase;
