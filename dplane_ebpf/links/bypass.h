@@ -60,11 +60,13 @@ bool bypass_watch_take(struct bypass_watch *watch, struct bypass_view *view);
 
 int bypass_read_nftables(const struct datapath *datapath, struct bypass_view *view);
 int bypass_read_iptables(const struct datapath *datapath, struct bypass_view *view);
+int bypass_read_xfrm_states(const struct datapath *datapath, struct bypass_view *view);
 int bypass_read_xfrm(const struct datapath *datapath, struct bypass_view *view);
 int bypass_read_tc(const struct datapath *datapath, struct bypass_view *view);
 
 /* One message or answer each, into a view; nothing about its contents is taken for granted. */
 void bypass_chain_message(const struct nlmsghdr *nlh, struct bypass_view *view);
+void bypass_state_message(const struct nlmsghdr *nlh, struct bypass_view *view);
 void bypass_policy_message(const struct nlmsghdr *nlh, struct bypass_view *view);
 /* A table's entries as the kernel gives them: does any chain on the way through do anything? */
 struct ipt_getinfo;

@@ -39,6 +39,7 @@ static const struct {
 } kinds[] = {
 	{"nftables", NETLINK_NETFILTER, NFNLGRP_NFTABLES, bypass_read_nftables},
 	{"XFRM policies", NETLINK_XFRM, XFRMNLGRP_POLICY, bypass_read_xfrm},
+	{"XFRM states", NETLINK_XFRM, XFRMNLGRP_SA, bypass_read_xfrm_states},
 	{"qdiscs and filters", NETLINK_ROUTE, RTNLGRP_TC, bypass_read_tc},
 	{"iptables", -1, 0, bypass_read_iptables},
 };

@@ -22,7 +22,7 @@ struct links;
 #define LINKS_BYPASS(X) \
 	X(NFTABLES, "nftables", "nftables rules (nft list ruleset)") \
 	X(IPTABLES, "iptables", "iptables rules (iptables-legacy-save)") \
-	X(XFRM, "xfrm", "IPsec policies (ip xfrm policy)") \
+	X(XFRM, "xfrm", "IPsec policies or tunnels (ip xfrm policy, ip xfrm state)") \
 	X(RULES, "rule", "policy rules beyond the default ones (ip rule)") \
 	X(VRF_RULES, "vrf-rule", \
 	  "policy rules by which members of VRFs do not go by their VRF first (ip rule)") \

@@ -235,6 +235,8 @@ START_TEST(messages_of_any_content)
 		((struct nlmsghdr *)copy)->nlmsg_type =
 			i % 2 ? XFRM_MSG_NEWPOLICY : XFRM_MSG_GETDEFAULT;
 		bypass_policy_message((struct nlmsghdr *)copy, &view);
+		((struct nlmsghdr *)copy)->nlmsg_type = XFRM_MSG_NEWSA;
+		bypass_state_message((struct nlmsghdr *)copy, &view);
 		free(copy);
 	}
 	bypass_view_clear(&view);
@@ -281,6 +283,51 @@ START_TEST(policies)
 	ck_assert(!policy_default(block, accept, accept).v4);
 	ck_assert(policy_default(accept, block, accept).v4);
 	ck_assert(policy_default(accept, accept, block).v6);
+}
+END_TEST
+
+static struct bypass_view state(uint8_t mode, uint16_t family, uint16_t cut)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(memset(buffer, 0, sizeof(buffer)));
+	struct xfrm_usersa_info *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+	struct bypass_view view = {0};
+
+	nlh->nlmsg_type = XFRM_MSG_NEWSA;
+	nlh->nlmsg_len -= cut;
+	info->mode = mode;
+	info->sel.family = family;
+	info->family = family == AF_INET ? AF_INET6 : AF_INET; /* of the tunnel's own packets */
+	bypass_state_message(nlh, &view);
+	return view;
+}
+
+START_TEST(states)
+{
+	ck_assert(state(XFRM_MODE_TUNNEL, AF_INET, 0).v4 == BYPASS_BIT(XFRM));
+	ck_assert(!state(XFRM_MODE_TUNNEL, AF_INET, 0).v6);
+	ck_assert(state(XFRM_MODE_BEET, AF_INET6, 0).v6 && !state(XFRM_MODE_BEET, AF_INET6, 0).v4);
+	ck_assert(state(XFRM_MODE_TUNNEL, AF_UNSPEC, 0).v4 && state(5, AF_UNSPEC, 0).v6);
+	ck_assert(!state(XFRM_MODE_TRANSPORT, AF_INET, 0).v4);
+	ck_assert(!state(XFRM_MODE_TUNNEL, AF_INET, 1).v4);
+}
+END_TEST
+
+/* An association without any policy, in the kernel: of those that wait for their keys, which need no cipher. */
+START_TEST(states_of_the_kernel)
+{
+	start(NULL);
+	ck_assert(get("x0").v4 && get("x0").v6);
+	run("sysctl -qw net.core.xfrm_acq_expires=1000");
+	run("ip xfrm state allocspi src 192.0.2.1 dst 192.0.2.2 proto esp mode transport > /dev/null");
+	run("ip xfrm state allocspi src 192.0.2.1 dst 192.0.2.3 proto esp mode tunnel > /dev/null");
+	/* of what has no keys yet the kernel tells nobody, nor says it what the tunnel carries */
+	links_stop(links);
+	start(NULL);
+	ck_assert(!get("x0").v4 && !get("x0").v6 && get("x0").bypass == BYPASS_BIT(XFRM));
+	ck_assert_str_eq(get("x0").reason,
+			 "IPv4, IPv6: IPsec policies or tunnels (ip xfrm policy, ip xfrm state)");
+	run("ip xfrm state deleteall dst 192.0.2.3");
+	wait_for(get("x0").v4 && get("x0").v6);
 }
 END_TEST
 
@@ -529,6 +576,7 @@ TCase *bypass_case(void)
 	tcase_add_test(tc, chains_of_interfaces);
 	tcase_add_test(tc, messages_of_any_content);
 	tcase_add_test(tc, policies);
+	tcase_add_test(tc, states);
 	tcase_add_test(tc, tables);
 	tcase_add_test(tc, without_permission);
 	return tc;
@@ -541,6 +589,7 @@ TCase *bypass_links_case(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, allowed_while_it_runs);
+	tcase_add_test(tc, states_of_the_kernel);
 	tcase_add_test(tc, next_hops_behind_a_qdisc);
 	tcase_add_test(tc, a_new_interface_has_nothing);
 	tcase_add_test(tc, programs_of_others_at_tcx);
