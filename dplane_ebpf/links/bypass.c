@@ -64,12 +64,6 @@ static bool is_allowed(struct links *links, const char *ifname)
 	return allowed || settings_bypass(links, ifname);
 }
 
-static void all_changed(struct links *links)
-{
-	list_for_each(n, &links->all)
-		interface_changed(links, container_of(n, struct interface, in_all));
-}
-
 /* ---- what there is ---- */
 
 static const char *families(bool v4, bool v6)
@@ -102,7 +96,7 @@ static void set_global(struct links *links, uint32_t v4, uint32_t v6)
 	tell(links->bypass_v4, links->bypass_v6, v4, v6);
 	links->bypass_v4 = v4;
 	links->bypass_v6 = v6;
-	all_changed(links);
+	interface_all_changed(links);
 }
 
 void bypass_apply(struct links *links, const struct bypass_view *view)
@@ -144,7 +138,7 @@ void bypass_read(struct links *links)
 	links->local_first = rule_local_first(links);
 	links->local_was_wide = links->local_wide;
 	if (is_changed)
-		all_changed(links);
+		interface_all_changed(links);
 	set_global(links, (links->bypass_v4 & ~rules) | rule_bypass(links, false),
 		   (links->bypass_v6 & ~rules) | rule_bypass(links, true));
 	if (!links->watch || !bypass_watch_take(links->watch, &view))
@@ -190,7 +184,8 @@ static void append_reason(char *reason, size_t size, const char *what, uint32_t 
 void bypass_judge(struct links *links, struct interface *interface, bool *v4, bool *v6,
 		  char *reason, size_t size)
 {
-	uint32_t here = interface->bypass & ~BYPASS_OUT;
+	uint32_t here = (interface->bypass & ~BYPASS_OUT) |
+			(kind_is_switched(links, interface) ? BYPASS_BIT(SWITCHDEV) : 0);
 	uint32_t all =
 		~(interface_is_vrf_member(interface) ? BYPASS_BIT(RULES) : BYPASS_BIT(VRF_RULES));
 	uint32_t lost4 = *v4 ? (links->bypass_v4 & all) | here : 0;

@@ -84,6 +84,12 @@ void interface_changed(struct links *links, struct interface *interface)
 		list_add(&links->dirty, &interface->in_dirty);
 }
 
+void interface_all_changed(struct links *links)
+{
+	list_for_each(n, &links->all)
+		interface_changed(links, container_of(n, struct interface, in_all));
+}
+
 bool interface_is_ethernet(const struct interface *interface)
 {
 	return interface->type == ARPHRD_ETHER && !(interface->flags & IFF_LOOPBACK) &&
@@ -150,12 +156,24 @@ static void read_linkinfo(struct interface *interface, const struct nlattr *nest
 	}
 }
 
+/* Devices on top of it, and its masters, are judged by it. */
+static void set_switchdev(struct links *links, struct interface *interface, bool is)
+{
+	if (is == interface->switchdev)
+		return;
+	interface->switchdev = is;
+	links->switchdevs += is ? 1 : -1;
+	interface_all_changed(links);
+}
+
 static void interface_gone(struct links *links, struct interface *interface)
 {
 	/* at once: an interface of the same number may follow, and it has no program */
 	interface->known = false;
 	interface->flags = 0;
 	interface->kind[0] = '\0';
+	interface->lower = 0;
+	set_switchdev(links, interface, false);
 	interface->link_changed = true;
 	interface->bypass = 0;
 	detach(links, interface);
@@ -170,9 +188,9 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct interface *interface;
 	const struct nlattr *attr;
-	uint32_t master = 0, vrf_table = 0;
+	uint32_t master = 0, vrf_table = 0, lower = 0;
 	char old_name[IF_NAMESIZE];
-	bool whole = false, was_known;
+	bool whole = false, was_known, elsewhere = false, switchdev = false;
 
 	/* a bridge's word on its ports comes in the same group, and leaving a bridge is no deletion */
 	if (ifi->ifi_family != AF_UNSPEC || ifi->ifi_index <= 0)
@@ -216,6 +234,16 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 				memcpy(interface->mac, mnl_attr_get_payload(attr),
 				       sizeof(interface->mac));
 			break;
+		case IFLA_LINK:
+			if (mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+				lower = mnl_attr_get_u32(attr);
+			break;
+		case IFLA_LINK_NETNSID:
+			elsewhere = true;
+			break;
+		case IFLA_PHYS_SWITCH_ID:
+			switchdev = true;
+			break;
 		case IFLA_LINKINFO:
 			read_linkinfo(interface, attr);
 			vrf_table = vrf_read_table(attr);
@@ -224,6 +252,10 @@ void interface_message(struct links *links, const struct nlmsghdr *nlh)
 	}
 	/* wireless events are link messages with nearly nothing in them */
 	if (whole) {
+		if (switchdev && master != interface->master)
+			interface_all_changed(links);
+		set_switchdev(links, interface, switchdev);
+		interface->lower = elsewhere ? 0 : lower;
 		interface->master = master;
 		vrf_changed(links, interface, vrf_table);
 	}
@@ -268,8 +300,7 @@ void netconf_message(struct links *links, const struct nlmsghdr *nlh)
 	}
 	if (ifindex == NETCONFA_IFINDEX_ALL) {
 		read_netconf(v4 ? &links->all_v4 : &links->all_v6, nlh, is_new);
-		list_for_each(n, &links->all)
-			interface_changed(links, container_of(n, struct interface, in_all));
+		interface_all_changed(links);
 		return;
 	}
 	if (ifindex <= 0) /* "default" concerns only interfaces to come, which report their own */

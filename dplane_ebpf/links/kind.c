@@ -7,6 +7,8 @@
 
 #include <linux/if_arp.h>
 
+#define DEVICES_MAX 8 /* one on another, as the kernel allows */
+
 /*
  * Tunnels that look at the path of what they carry drop an IPv4 packet that is too large for it. They have the ICMP error
  * sent by the route that the packet came with, and what the program hands over came with none: it would vanish.
@@ -59,6 +61,40 @@ bool kind_takes_packets(const struct interface *interface)
 
 	/* a tap is of kind "tun" too */
 	return interface->type == ARPHRD_NONE && kind && kind->packets;
+}
+
+/* A bridge or bond stands on its members. */
+static bool has_switched_member(const struct links *links, const struct interface *interface)
+{
+	if (strcmp(interface->kind, "bridge") && strcmp(interface->kind, "bond") &&
+	    strcmp(interface->kind, "team"))
+		return false;
+	list_for_each(n, &links->all) {
+		const struct interface *member = container_of(n, struct interface, in_all);
+
+		if (member->known && member->switchdev && member->master == interface->ifindex)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Hardware that forwards (switchdev) hands packets over that it has forwarded already, marked with skb->offload_l3_fwd_mark, which
+ * the kernel's forwarding heeds and no program can see. The kernel says of most devices on top of ports that they are of
+ * the same hardware, though not of all: of what stands on two sorts of it nothing is said.
+ */
+bool kind_is_switched(const struct links *links, const struct interface *interface)
+{
+	if (!links->switchdevs)
+		return false;
+	for (int depth = 0; interface && depth < DEVICES_MAX; depth++) {
+		if (interface->switchdev || has_switched_member(links, interface))
+			return true;
+		interface = interface->lower
+				    ? interface_find((struct links *)links, interface->lower)
+				    : NULL;
+	}
+	return interface != NULL;
 }
 
 void kind_why_not_in(const struct interface *interface, char *reason, size_t size)

@@ -29,6 +29,7 @@ struct links;
 	X(UNKNOWN, "unknown", "what cannot be read (see the log)") \
 	X(INGRESS_CHAIN, "nftables-ingress", "nftables chain at ingress") \
 	X(INGRESS_FILTER, "tc-ingress", "filters at ingress (tc filter)") \
+	X(SWITCHDEV, "switchdev", "hardware that may have forwarded it already (switchdev)") \
 	X(EGRESS_CHAIN, "nftables-egress", "nftables chain at egress") \
 	X(QDISC, "qdisc", "configured qdisc (tc qdisc)") \
 	X(EGRESS_FILTER, "tc-egress", "filters at egress (tc filter)")

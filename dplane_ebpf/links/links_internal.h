@@ -54,6 +54,9 @@ struct interface {
 	uint16_t type;	      /* ARPHRD_* */
 	uint32_t flags;	      /* IFF_* */
 	uint32_t master;
+	uint32_t
+		lower; /* what a VLAN and the like stands on; 0: nothing in this network namespace */
+	bool switchdev; /* a port of hardware that may forward by itself, as the kernel says of it */
 	uint32_t mtu;
 	uint8_t mac[6];
 	bool mac_known;
@@ -149,9 +152,10 @@ struct links {
 	struct list all, dirty;
 	struct netconf all_v4, all_v6;
 	struct rules rules_v4, rules_v6;
-	bool rules_changed; /* they have to be read again */
-	bool local_first;   /* what interfaces were judged by, of rule_local_first() */
-	uint32_t vrfs;	    /* devices */
+	bool rules_changed;  /* they have to be read again */
+	bool local_first;    /* what interfaces were judged by, of rule_local_first() */
+	uint32_t vrfs;	     /* devices */
+	uint32_t switchdevs; /* interfaces with that said of them */
 	struct bypass_watch *watch;
 	struct route_watch *routes;
 	atomic_bool local_wide;	       /* set by it: table local has more than host addresses, */
@@ -231,6 +235,7 @@ bool interface_is_running(const struct interface *interface);
 bool interface_is_port(const struct interface *interface);
 bool interface_is_vrf_member(const struct interface *interface);
 void interface_changed(struct links *links, struct interface *interface);
+void interface_all_changed(struct links *links);
 void interface_retry(struct links *links);
 /* Attaches, detaches, resolves: whatever the changed interfaces need. */
 void interface_judge_changed(struct links *links);
@@ -245,6 +250,8 @@ void interface_free_all(struct links *links);
 bool kind_takes_frames(const struct interface *interface);
 /* Whether packets can be handed to it as they are: it has no MAC addresses, and needs nothing else. */
 bool kind_takes_packets(const struct interface *interface);
+/* Whether what comes in there comes from a port that hardware may have forwarded it from already. */
+bool kind_is_switched(const struct links *links, const struct interface *interface);
 /* Why a device without an Ethernet header is not accelerated. */
 void kind_why_not_in(const struct interface *interface, char *reason, size_t size);
 /* The same of an Ethernet device that packets leave by; nothing is written where they do. */

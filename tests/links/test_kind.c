@@ -49,6 +49,7 @@ static void setup(void)
 	links->fib = fib;
 	links->datapath = datapath;
 	links->wake_fd = eventfd(0, EFD_CLOEXEC);
+	links->rules_v4.by_main = links->rules_v6.by_main = true;
 	list_init(&links->all);
 	list_init(&links->dirty);
 	pthread_mutex_init(&links->lock, NULL);
@@ -239,6 +240,93 @@ START_TEST(only_in)
 }
 END_TEST
 
+#define PORT 80000
+#define BOND 80001
+#define VLAN 80002
+#define SWITCHED "IPv4: hardware that may have forwarded it already (switchdev)"
+
+/* Of "dev0", or of another device: what it is, whether hardware is behind it, what it is on top of, and its master's kind. */
+static void say_port(uint32_t ifindex, const char *kind, bool hardware, uint32_t lower, int nsid,
+		     uint32_t master)
+{
+	static const uint8_t address[6] = {2, 0, 0, 0, 0, 10}, id[4] = {1, 2, 3, 4};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(memset(buffer, 0, sizeof(buffer)));
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	struct nlattr *info;
+
+	nlh->nlmsg_type = RTM_NEWLINK;
+	ifi->ifi_index = (int)ifindex;
+	ifi->ifi_type = ARPHRD_ETHER;
+	ifi->ifi_flags = RUNNING;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, ifindex == device ? "dev0" : "other");
+	mnl_attr_put_u32(nlh, IFLA_MTU, 1500);
+	mnl_attr_put(nlh, IFLA_ADDRESS, sizeof(address), address);
+	if (hardware)
+		mnl_attr_put(nlh, IFLA_PHYS_SWITCH_ID, sizeof(id), id);
+	if (lower)
+		mnl_attr_put_u32(nlh, IFLA_LINK, lower);
+	if (nsid >= 0)
+		mnl_attr_put_u32(nlh, IFLA_LINK_NETNSID, (uint32_t)nsid);
+	if (master)
+		mnl_attr_put_u32(nlh, IFLA_MASTER, master);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	if (kind)
+		mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
+	if (master)
+		mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, "bond");
+	mnl_attr_nest_end(nlh, info);
+	interface_message(links, nlh);
+	interface_judge_changed(links);
+}
+
+static bool is_switched(void)
+{
+	ck_assert_str_eq(shown()->reason, shown()->v4 ? "" : SWITCHED);
+	ck_assert(!shown()->v4 == !!(shown()->bypass & BYPASS_BIT(SWITCHDEV)));
+	return !shown()->v4;
+}
+
+/* Ports of hardware that forwards, and what stands on them, whichever is told first. */
+START_TEST(switchdev)
+{
+	say_port(device, NULL, false, 0, -1, 0);
+	say_forwarding();
+	ck_assert(!is_switched());
+	say_port(device, NULL, true, 0, -1, 0);
+	ck_assert(is_switched());
+	/* it is no reason not to send out of it */
+	ck_assert(way_out().action == FIB_NH_CONNECTED);
+	links_bypass_allow(links, "dev0", true);
+	bypass_read(links);
+	interface_judge_changed(links);
+	ck_assert(shown()->v4 && shown()->bypass == BYPASS_BIT(SWITCHDEV));
+	links_bypass_allow(links, "dev0", false);
+	bypass_read(links);
+	say_port(device, NULL, false, 0, -1, 0);
+	ck_assert(!is_switched());
+
+	/* dev0 is a VLAN of a VLAN of a bond with that port in it */
+	say_port(device, "vlan", false, VLAN, -1, 0);
+	say_port(VLAN, "vlan", false, BOND, -1, 0);
+	say_port(BOND, "bond", false, 0, -1, 0);
+	ck_assert(!is_switched());
+	say_port(PORT, NULL, true, 0, -1, BOND);
+	ck_assert(is_switched());
+	say_port(PORT, NULL, true, 0, -1, 0);
+	ck_assert(!is_switched());
+	say_port(BOND, "bond", true, 0, -1, 0);
+	ck_assert(is_switched());
+	/* a number of another network namespace */
+	say_port(device, "vlan", false, VLAN, 0, 0);
+	ck_assert(!is_switched());
+	/* on top of itself, which cannot be: it ends all the same, in doubt with the kernel */
+	say_port(device, "vlan", false, device, -1, 0);
+	ck_assert(is_switched());
+	say_port(device, "vlan", false, 0, -1, 0);
+	ck_assert(!is_switched());
+}
+END_TEST
+
 /* Whichever is less. */
 START_TEST(mtu_of_routes)
 {
@@ -270,6 +358,7 @@ TCase *kind_case(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, sorts);
 	tcase_add_test(tc, only_in);
+	tcase_add_test(tc, switchdev);
 	tcase_add_test(tc, mtu_of_routes);
 	return tc;
 }
