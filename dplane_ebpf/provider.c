@@ -81,6 +81,8 @@ static bool table_of(const struct zebra_dplane_ctx *ctx, uint16_t *table)
 			count(PROVIDER_IGNORED_VRF);
 			return false;
 		}
+		/* zebra's number of a VRF is its device's */
+		fib_table_claim(provider.target->fib, *table, dplane_ctx_get_vrf(ctx));
 	} else if (dplane_ctx_get_table(ctx) != RT_TABLE_MAIN) {
 		count(PROVIDER_IGNORED_TABLE);
 		return false;

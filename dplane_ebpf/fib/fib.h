@@ -88,6 +88,15 @@ uint32_t fib_table_kernel(struct fib *fib, uint16_t table);
 /* Removes all its routes, not the local addresses. Not for table 0 and FIB_TABLE_LOCAL. */
 void fib_table_clear(struct fib *fib, uint16_t table);
 
+/*
+ * One VRF may follow another that had the same table, and who writes routes and who sees VRFs go hear of it at different times. So
+ * a table's routes belong to an owner (any number but 0 that no two VRFs have, such as their devices'): what another one
+ * left is removed before the first route of the next comes. For the one thread that sets routes in it.
+ */
+void fib_table_claim(struct fib *fib, uint16_t table, uint32_t owner);
+/* This owner is gone: as fib_table_clear(), unless the table is another's by now. Any thread, beside the above. */
+void fib_table_leave(struct fib *fib, uint16_t table, uint32_t owner);
+
 /* ---- prefixes ---- */
 
 struct fib_prefix {

@@ -311,6 +311,7 @@ struct fib_branch *fib6_branch_of(const struct fib *fib, const uint8_t *addr);
 
 struct fib_vrf {
 	uint32_t kernel_table; /* 0: not in use */
+	uint32_t owner;	       /* whose routes are in it, see fib_table_claim(); 0: nobody said */
 	uint16_t fallback[2];  /* groups of the default routes, by enum fib_side */
 	struct fib_branch *top[2];
 	bool lost[2]; /* its top found no ordinary memory */

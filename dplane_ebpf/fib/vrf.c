@@ -178,27 +178,82 @@ static void batch_add(void *arg, const struct fib_prefix *prefix, uint32_t group
 	batch->prefix[batch->n++] = *prefix;
 }
 
-void fib_table_clear(struct fib *fib, uint16_t table)
+/* While its routes are this owner's: others come in between two batches. */
+static void clear(struct fib *fib, uint16_t table, uint32_t owner)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	struct batch batch;
 
-	if (!table || table == FIB_TABLE_LOCAL)
-		return;
 	for (size_t f = 0; f < sizeof(families); f++) {
 		struct fib_cursor cursor = {0};
 		bool more = true;
 
 		while (more) {
 			batch.n = 0;
-			more = fib_route_walk(fib, table, families[f], &cursor, CLEAR_BATCH,
-					      batch_add, &batch);
 			fib_batch_begin(fib);
+			more = fib->vrf[table].owner == owner &&
+			       fib_route_walk(fib, table, families[f], &cursor, CLEAR_BATCH,
+					      batch_add, &batch);
 			for (size_t i = 0; i < batch.n; i++)
 				fib_route_del(fib, &batch.prefix[i]);
 			fib_batch_end(fib);
 		}
 	}
+}
+
+static bool is_vrfs(uint16_t table)
+{
+	return table && table != FIB_TABLE_LOCAL && table < FIB_MAX_TABLES;
+}
+
+/* Who it belongs to from now on. Returns who it did. */
+static uint32_t own(struct fib *fib, uint16_t table, uint32_t owner)
+{
+	uint32_t before;
+
+	fib_lock(fib);
+	before = fib->vrf[table].owner;
+	fib->vrf[table].owner = owner;
+	fib_unlock(fib);
+	return before;
+}
+
+static uint32_t owner_of(struct fib *fib, uint16_t table)
+{
+	uint32_t owner;
+
+	fib_lock(fib);
+	owner = fib->vrf[table].owner;
+	fib_unlock(fib);
+	return owner;
+}
+
+void fib_table_clear(struct fib *fib, uint16_t table)
+{
+	if (is_vrfs(table))
+		clear(fib, table, owner_of(fib, table));
+}
+
+void fib_table_claim(struct fib *fib, uint16_t table, uint32_t owner)
+{
+	uint32_t before;
+
+	if (!is_vrfs(table))
+		return;
+	before = own(fib, table, owner);
+	if (before && before != owner)
+		clear(fib, table, owner);
+}
+
+void fib_table_leave(struct fib *fib, uint16_t table, uint32_t owner)
+{
+	uint32_t now;
+
+	if (!is_vrfs(table))
+		return;
+	now = owner_of(fib, table);
+	if (!now || now == owner)
+		clear(fib, table, now);
 }
 
 /* ---- reading ---- */

@@ -73,7 +73,10 @@ void vrf_changed(struct links *links, struct interface *interface, uint32_t kern
 	links->vrfs -= !kernel_table;
 	interface->vrf_table = kernel_table;
 	members_changed(links, interface);
-	/* the kernel has dropped the routes, and zebra need not say so: another VRF may get this table */
-	if (old && !links->stop && fib_table_open(links->fib, old, &table) == 0)
-		fib_table_clear(links->fib, table);
+	/*
+	 * The kernel has dropped the routes, and zebra need not say so. Another VRF may have this table already: zebra may have heard of
+	 * all that before, and have set its routes.
+	 */
+	if (old && !links->stop && fib_table_find(links->fib, old, &table))
+		fib_table_leave(links->fib, table, interface->ifindex);
 }

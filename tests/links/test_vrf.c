@@ -208,6 +208,37 @@ START_TEST(what_a_vrf_leaves_is_removed)
 }
 END_TEST
 
+/* zebra is faster than we are: the routes of the VRF that comes with the same table are there before the old one's end is seen. */
+START_TEST(the_next_vrfs_routes_stay)
+{
+	struct fib_prefix old = {.family = AF_INET, .len = 8, .addr = {20}};
+	struct fib_prefix new = {.family = AF_INET, .len = 8, .addr = {30}};
+	struct fib_stats stats;
+
+	say_vrf(VRF_TABLE);
+	ck_assert_int_eq(fib_table_open(fib, VRF_TABLE, &old.table), 0);
+	new.table = old.table;
+	fib_table_claim(fib, old.table, VRF_INDEX);
+	ck_assert_int_eq(fib_route_set(fib, &old, FIB_GROUP_BLACKHOLE), 0);
+	fib_table_claim(fib, new.table, VRF_INDEX + 1);
+	ck_assert_uint_eq(fib_lookup(fib, old.table, AF_INET, old.addr), FIB_GROUP_NO_ROUTE);
+	ck_assert_int_eq(fib_route_set(fib, &new, FIB_GROUP_BLACKHOLE), 0);
+
+	say(link_start(RTM_DELLINK, VRF_INDEX, "red"));
+	ck_assert_uint_eq(fib_lookup(fib, new.table, AF_INET, new.addr), FIB_GROUP_BLACKHOLE);
+
+	/* and slower: a route of one that is gone, when the next comes */
+	fib_table_leave(fib, new.table, VRF_INDEX + 1);
+	fib_stats(fib, &stats);
+	ck_assert_uint_eq(stats.v4_routes, 0);
+	fib_table_claim(fib, old.table, VRF_INDEX + 1);
+	ck_assert_int_eq(fib_route_set(fib, &old, FIB_GROUP_BLACKHOLE), 0);
+	fib_table_claim(fib, new.table, VRF_INDEX + 2);
+	fib_stats(fib, &stats);
+	ck_assert_uint_eq(stats.v4_routes, 0);
+}
+END_TEST
+
 TCase *vrf_case(void)
 {
 	TCase *tc = tcase_create("vrf");
@@ -216,5 +247,6 @@ TCase *vrf_case(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_member_looks_into_its_table);
 	tcase_add_test(tc, what_a_vrf_leaves_is_removed);
+	tcase_add_test(tc, the_next_vrfs_routes_stay);
 	return tc;
 }
