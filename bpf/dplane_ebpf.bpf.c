@@ -8,8 +8,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 
+#include "bpf/local.h"
 #include "bpf/nexthop.h"
-#include "bpf/vrf.h"
 
 /* linux/if_packet.h: for this host, by its destination address */
 #define PACKET_HOST 0
@@ -24,14 +24,6 @@ static __always_inline __u64 interface_flags(__u32 ifindex)
 		return 0;
 	entry = READ_ONCE(entries[ifindex & (FIB_MAX_INTERFACES - 1)]);
 	return (__u32)entry == ifindex ? entry : 0;
-}
-
-/* What is in the kernel's local table is not looked for in any other, where the interface's packets begin there. */
-static __always_inline __u32 local_lookup(__u64 interface, __u64 high, __u64 low, bool v6)
-{
-	if (!(interface & FIB_IF_LOCAL))
-		return FIB_GROUP_NO_ROUTE;
-	return vrf_lookup(FIB_TABLE_LOCAL, high, low, v6);
 }
 
 static __always_inline __u32 lookup4(__u64 interface, __u32 addr)
@@ -69,7 +61,7 @@ static __always_inline int forward4(struct __sk_buff *skb, __u64 interface)
 	ip = p.data + ETH_HLEN;
 	if ((void *)(ip + 1) > p.data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	return forward(skb, &p, lookup4(interface, bpf_ntohl(ip->daddr)), false);
+	return forward(skb, &p, lookup4(interface, bpf_ntohl(ip->daddr)), interface, false);
 }
 
 static __always_inline int forward6(struct __sk_buff *skb, __u64 interface)
@@ -86,7 +78,7 @@ static __always_inline int forward6(struct __sk_buff *skb, __u64 interface)
 	ip = p.data + ETH_HLEN;
 	if ((void *)(ip + 1) > p.data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	return forward(skb, &p, lookup6(interface, &ip->daddr), true);
+	return forward(skb, &p, lookup6(interface, &ip->daddr), interface, true);
 }
 
 SEC("tc")

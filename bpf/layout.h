@@ -175,6 +175,17 @@ struct fib_nexthop {
 #define FIB_IF_LOCAL (1ull << 34) /* FIB_TABLE_LOCAL first */
 #define FIB_IF_TABLE(entry) ((__u32)((entry) >> 48))
 
+/*
+ * The router's own IPv4 addresses, of all its interfaces: a packet that has one as its source is the kernel's, which drops
+ * it unless accept_local is set. fib_header.own has a bit for each, by a hash, so that other packets pay one load; where
+ * the bit is set the hash map "own_addresses" decides, unless it had no room for all (fib_header.own_unlisted).
+ * addr is a word as the packet has it.
+ */
+#define FIB_OWN_BITS 15
+#define FIB_OWN_WORDS (1u << (FIB_OWN_BITS - 6))
+#define FIB_OWN_BIT(addr) ((__u32)((addr)*0x9e3779b1u) >> (32 - FIB_OWN_BITS))
+#define FIB_MAX_OWN 8192u
+
 /* Hash map "neighbours": hosts of connected networks whose MAC the kernel knows. */
 struct fib_neigh_key {
 	__u32 ifindex;
@@ -200,6 +211,7 @@ struct fib_neigh_key {
 	X(KERNEL_OPTIONS, "kernel-options", "IPv4 options or IPv6 hop-by-hop header") \
 	X(KERNEL_TTL, "kernel-ttl", "TTL or hop limit of 1 or 0") \
 	X(KERNEL_MARTIAN, "kernel-martian", "source or destination that is not forwarded") \
+	X(KERNEL_OWN_SOURCE, "kernel-own-source", "its source is an address of this router") \
 	X(KERNEL_LOCAL, "kernel-local", "for an address of this router or a subnet broadcast") \
 	X(KERNEL_NO_ROUTE, "kernel-no-route", "no prefix matches") \
 	X(KERNEL_REJECT, "kernel-reject", "unreachable or prohibit route") \
@@ -260,6 +272,8 @@ struct fib_header {
 	 * way are the kernel's.
 	 */
 	__u64 forward_until;
+	__u64 own_unlisted; /* own addresses that "own_addresses" had no room for */
+	__u64 own[FIB_OWN_WORDS];
 	struct fib_table table[FIB_MAX_TABLES];
 	__u32 kernel_table[FIB_MAX_TABLES]; /* the kernel's number of each; 0: not in use */
 };

@@ -40,6 +40,14 @@ struct {
 	__type(value, __u8);
 } neighbours SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FIB_MAX_OWN);
+	__type(key, __u32);
+	__type(value, __u8);
+} own_addresses SEC(".maps");
+
 /* Number of elements less one, a power of two less one; fib_node's is in bytes. */
 const volatile struct {
 	__u64 node;

@@ -6,6 +6,7 @@
 #include <linux/pkt_cls.h>
 
 #include "bpf/counters.h"
+#include "bpf/local.h"
 #include "bpf/lookup.h"
 #include "bpf/packet.h"
 
@@ -184,21 +185,20 @@ static __always_inline void connected_key(struct fib_neigh_key *key, __u32 ifind
 }
 
 /* Nobody keeps the tables true any more, or nobody is fast enough to. */
-static __always_inline bool abandoned(void)
+static __always_inline bool abandoned(const struct fib_header *header)
 {
-	const struct fib_header *header = array_of(&fib_header);
-
-	return !header || bpf_ktime_get_coarse_ns() > READ_ONCE(header->forward_until);
+	return bpf_ktime_get_coarse_ns() > READ_ONCE(header->forward_until);
 }
 
 /*
- * Forward a parsed packet whose prefix has this group. v6 is a constant where
+ * Forward a parsed packet whose prefix has this group; interface: the word of the one that it came in by. v6 is a constant where
  * this is inlined. Everything that may still send the packet to the kernel comes before
  * the first byte is changed; what the tables have no way for is not checked any further.
  */
 static __always_inline int forward(struct __sk_buff *skb, const struct packet *p, __u32 group,
-				   bool v6)
+				   __u64 interface, bool v6)
 {
+	const struct fib_header *header = array_of(&fib_header);
 	const __u64 *groups = array_of(&fib_group);
 	const struct fib_nexthop *nexthop;
 	struct fib_neigh_key key = {};
@@ -209,10 +209,10 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 
 	if (group < FIB_GROUP_FIRST && group != FIB_GROUP_BLACKHOLE)
 		return group_verdict(group);
-	if (group >= FIB_MAX_GROUPS || !groups ||
+	if (group >= FIB_MAX_GROUPS || !groups || !header ||
 	    ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
-	if (abandoned())
+	if (abandoned(header))
 		return to_kernel(FIB_CNT_KERNEL_ABANDONED);
 	desc = READ_ONCE(groups[MASK(group, bounds.group)]);
 	verdict = v6 ? packet_check6(ip) : packet_check4(ip);
@@ -221,6 +221,8 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	/* only now: a default one also covers link-local and broadcast, which may be the kernel's own */
 	if (group == FIB_GROUP_BLACKHOLE)
 		return group_verdict(group);
+	if (!v6 && own_source4(header, interface, ((const struct iphdr *)ip)->saddr))
+		return to_kernel(FIB_CNT_KERNEL_OWN_SOURCE);
 	if (!(desc & FIB_DESC_VALID))
 		return to_kernel(FIB_CNT_KERNEL_OVERFLOW);
 	nexthop = group_nexthop(p, desc, ip, v6, &number);

@@ -5,7 +5,7 @@
  *
  * datapath_open() and the attach functions need CAP_NET_ADMIN and
  * CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON) effective in the calling thread; the rest needs nothing.
- * Attach, detach, interface and neighbour functions are called by one thread at a time (links);
+ * Attach, detach, interface, neighbour and own-address functions are called by one thread at a time (links);
  * the counters may be read from any.
  */
 #ifndef DPLANE_EBPF_DATAPATH_H
@@ -131,6 +131,13 @@ bool datapath_replaces_own(const struct datapath *datapath);
 /* Hosts of connected networks. -E2BIG: no room, such packets stay with the kernel. */
 int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key);
 int datapath_neighbour_del(struct datapath *datapath, const struct fib_neigh_key *key);
+
+/*
+ * The router's own IPv4 addresses, of every interface and VRF: packets with such a source are the kernel's. Counted: each set
+ * needs a del. -ENOMEM: the address is not heeded; -ENOENT: it was not set.
+ */
+int datapath_own_set(struct datapath *datapath, const uint8_t addr[4]);
+int datapath_own_del(struct datapath *datapath, const uint8_t addr[4]);
 
 /* Sums over all CPUs; what an earlier process's program does in our time is counted as ours. */
 void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);

@@ -34,6 +34,9 @@ struct predecessor {
 	uint64_t *interfaces;
 };
 
+struct own_address;
+#define DATAPATH_OWN_CHAINS 4096u
+
 struct datapath {
 	struct dplane_ebpf_bpf *skel;
 	struct fib_geometry geometry;
@@ -56,6 +59,9 @@ struct datapath {
 	/* what was counted when somebody cleared it; next hops: NULL: nobody did */
 	uint64_t cleared[FIB_CNT_MAX];
 	struct fib_nexthop_counters *nexthops_cleared;
+
+	struct own_address *own[DATAPATH_OWN_CHAINS];
+	bool told_own; /* that there are too many */
 
 	int grace_inner_fd, grace_outer_fd;
 };
@@ -97,6 +103,10 @@ void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint
 /* Adds what the earlier process's program has counted in our time, to the last packet. */
 void predecessor_add_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
 void predecessor_alive(struct datapath *datapath, uint64_t until);
+
+/* ---- own.c ---- */
+
+void own_free(struct datapath *datapath);
 
 /* ---- grace.c ---- */
 

@@ -267,6 +267,7 @@ static void datapath_free(struct datapath *datapath)
 	grace_close(datapath);
 	pins_close(datapath);
 	free(datapath->nexthops_cleared);
+	own_free(datapath);
 	free(datapath);
 }
 

@@ -91,6 +91,25 @@ static void program(struct links *links, const struct address *address, bool add
 	}
 }
 
+/* Nobody outside may speak with it. */
+static void own(struct links *links, const struct address *address, bool add)
+{
+	const uint8_t *addr = address->key.local;
+	char text[INET6_ADDRSTRLEN];
+	int err;
+
+	if (links->stop || address->key.family != AF_INET)
+		return;
+	err = add ? datapath_own_set(links->datapath, addr)
+		  : datapath_own_del(links->datapath, addr);
+	if (!err)
+		return;
+	links->errors++;
+	dpe_log(LOG_WARNING, "cannot %s %s as a source that only the router has: %s",
+		add ? "note" : "forget", inet_ntop(AF_INET, addr, text, sizeof(text)),
+		strerror(-err));
+}
+
 static struct address *find(struct links *links, const struct address_key *key)
 {
 	uint32_t hash = table_hash(key, sizeof(*key));
@@ -115,6 +134,7 @@ static void drop(struct links *links, struct address *address)
 {
 	tell_nexthops(links, address->interface);
 	program(links, address, false);
+	own(links, address, false);
 	table_del(&links->addresses, &address->by_key);
 	list_del(&address->in_interface);
 	free(address);
@@ -142,6 +162,7 @@ static void add(struct links *links, const struct address_key *key, uint32_t bro
 		address->table = interface->table;
 		list_add(&interface->addresses, &address->in_interface);
 		tell_nexthops(links, interface);
+		own(links, address, true);
 		/* an earlier process's tables do not have it as the router's own */
 		links->take_over = true;
 	}

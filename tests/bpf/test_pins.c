@@ -118,9 +118,9 @@ static uint32_t tcx_link(uint32_t ifindex)
 START_TEST(made_and_removed)
 {
 	static const char *const names[] = {
-		"fib_header",	    "fib4_root",  "fib4_low",	 "fib6_root",  "fib_node",
-		"fib_group",	    "fib_slot",	  "fib_nexthop", "interfaces", "counters",
-		"nexthop_counters", "neighbours", "program",
+		"fib_header",	    "fib4_root",  "fib4_low",	   "fib6_root",	 "fib_node",
+		"fib_group",	    "fib_slot",	  "fib_nexthop",   "interfaces", "counters",
+		"nexthop_counters", "neighbours", "own_addresses", "program",
 	};
 	struct datapath *datapath = must_open();
 	enum datapath_hook hook;

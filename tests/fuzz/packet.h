@@ -60,6 +60,8 @@ extern struct ingress ingress[INGRESSES];
 void tables_open(void);
 /* The group of the longest prefix, for what comes in there. */
 uint32_t tables_lookup(const struct ingress *from, uint8_t family, const uint8_t *addr);
+/* Whether an IPv4 source is one of the router's, for what comes in there. */
+bool tables_own_source(const struct ingress *from, const uint8_t *addr);
 /* NULL: a verdict, or a group without members. */
 const struct ways *tables_ways(uint32_t group);
 const struct way *tables_way(uint32_t nexthop);

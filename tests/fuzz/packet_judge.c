@@ -281,6 +281,8 @@ void judge(const struct packet_in *in, const struct packet_out *out)
 		why = why_header(&l3);
 		if (group != FIB_GROUP_BLACKHOLE || !martian(l3.family, l3.dst))
 			why |= why_group(group);
+		if (l3.family == AF_INET && tables_own_source(in->from, l3.src))
+			why |= WHY(KERNEL_OWN_SOURCE);
 		ways = tables_ways(group);
 	}
 	if (!why && out->nexthop == NEXTHOP_NONE) {

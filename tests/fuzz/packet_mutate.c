@@ -49,6 +49,8 @@ static void change4(uint8_t *ip)
 		ip[18] = (uint8_t)dice(2);
 		ip[19] = (uint8_t)(dice(2) ? dice(9) : dice(256));
 	}
+	if (!dice(8))
+		memcpy(ip + 12, (const uint8_t[]){10, 0, 0, (uint8_t)dice(9)}, 4);
 	if (!dice(3))
 		ip[0] = 0x45;
 	if (!dice(4))

@@ -22,6 +22,7 @@ static struct reference *routes[TABLES];
 static uint16_t number[TABLES];
 static struct fib_neigh_key neighbour[NEIGHBOURS];
 static unsigned int n_neighbours;
+static uint8_t own[4];
 
 /* Address and length; what the tests' fixture has for this works within a test of Check only. */
 static struct fib_prefix parse(const char *text)
@@ -130,6 +131,15 @@ static void neighbour_add(uint32_t ifindex, const char *text)
 	program_neighbour(key);
 }
 
+static void own_address(const char *text)
+{
+	struct fib_prefix prefix = parse(text);
+
+	memcpy(own, prefix.addr, sizeof(own));
+	must(!datapath_own_set(bed.datapath, own), "%s", text);
+	program_own(own);
+}
+
 static void routes_make(unsigned int table)
 {
 	uint32_t rewrite =
@@ -191,6 +201,7 @@ void tables_open(void)
 	route_add(LOCAL, "10.6.0.0/24", FIB_GROUP_LOCAL);
 	route_add(LOCAL, "2001:db8::4/127", FIB_GROUP_LOCAL);
 	route_add(LOCAL, "2001:db8:6::/120", FIB_GROUP_LOCAL);
+	own_address("10.0.0.7/32");
 	ingress[0] = (struct ingress){.ifindex = bed.in, .v4 = true, .v6 = true};
 	ingress[1] = (struct ingress){.ifindex = bed.out, .v4 = true};
 	ingress[2] = (struct ingress){.ifindex = bed.in_peer,
@@ -218,6 +229,18 @@ uint32_t tables_lookup(const struct ingress *from, uint8_t family, const uint8_t
 	    reference_lookup(routes[LOCAL], family, addr, bits, &found) == FIB_GROUP_LOCAL)
 		return FIB_GROUP_LOCAL;
 	return reference_lookup(routes[from->table ? VRF : MAIN], family, addr, bits, &found);
+}
+
+bool tables_own_source(const struct ingress *from, const uint8_t *addr)
+{
+	struct fib_prefix found;
+
+	if (!memcmp(addr, own, sizeof(own)))
+		return true;
+	return from->more & FIB_IF_LOCAL &&
+	       (reference_lookup(routes[LOCAL], AF_INET, addr, 32, &found) == FIB_GROUP_LOCAL ||
+		(from->table &&
+		 reference_lookup(routes[VRF], AF_INET, addr, 32, &found) == FIB_GROUP_LOCAL));
 }
 
 const struct ways *tables_ways(uint32_t group)

@@ -429,6 +429,38 @@ START_TEST(address_on_two_interfaces)
 }
 END_TEST
 
+/* Whether the program takes it for a source that only the router itself may have. */
+static bool own_source(const char *text)
+{
+	struct fib_memory memory;
+	uint32_t addr;
+
+	datapath_memory(datapath, &memory);
+	ck_assert_int_eq(inet_pton(AF_INET, text, &addr), 1);
+	return __atomic_load_n(&memory.header->own[FIB_OWN_BIT(addr) / 64], __ATOMIC_ACQUIRE) >>
+		       FIB_OWN_BIT(addr) % 64 &
+	       1;
+}
+
+/* As long as any interface has it, whatever the state of that one, and not its peer's or its network's. */
+START_TEST(own_sources_follow_addresses)
+{
+	ck_assert(own_source("10.0.0.1"));
+	ck_assert(!own_source("10.0.0.255"));
+	run("ip addr add 192.0.2.1 peer 192.0.2.9/32 dev x0");
+	wait_for(own_source("192.0.2.1"));
+	ck_assert(!own_source("192.0.2.9"));
+	run("ip addr add 10.0.0.1/32 dev x1 && ip addr del 10.0.0.1/24 dev x0");
+	wait_for(!is_local("10.0.0.255"));
+	ck_assert(own_source("10.0.0.1"));
+	run("ip link set dev x1 down && ip addr add 192.0.2.2/32 dev x0");
+	wait_for(own_source("192.0.2.2"));
+	ck_assert(own_source("10.0.0.1"));
+	run("ip link del dev x0");
+	wait_for(!own_source("10.0.0.1") && !own_source("192.0.2.1") && !own_source("192.0.2.2"));
+}
+END_TEST
+
 /* ---- neighbours and next hops ---- */
 
 START_TEST(hosts_are_counted)
@@ -694,6 +726,7 @@ int main(void)
 	tcase_add_test(pair, addresses_come_and_go);
 	tcase_add_test(pair, peers_address_is_not_local);
 	tcase_add_test(pair, address_on_two_interfaces);
+	tcase_add_test(pair, own_sources_follow_addresses);
 	tcase_add_test(pair, hosts_are_counted);
 	tcase_add_test(pair, nexthop_follows_its_neighbour);
 	tcase_add_test(pair, nexthop_needs_its_network);

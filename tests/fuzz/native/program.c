@@ -36,6 +36,7 @@ static struct {
 
 static struct fib_neigh_key known[NEIGHBOURS_MAX];
 static unsigned int n_known;
+static __u32 own;
 
 bool program_map(const char *name, void *memory)
 {
@@ -72,8 +73,15 @@ void program_neighbour(const struct fib_neigh_key *key)
 	known[n_known++] = *key;
 }
 
+void program_own(const uint8_t addr[4])
+{
+	memcpy(&own, addr, sizeof(own));
+}
+
 void *bpf_map_lookup_elem(void *map, const void *key)
 {
+	if (map == &own_addresses)
+		return memcmp(&own, key, sizeof(own)) ? NULL : &own;
 	if (map == &neighbours) {
 		for (unsigned int i = 0; i < n_known; i++) {
 			if (!memcmp(&known[i], key, sizeof(known[i])))

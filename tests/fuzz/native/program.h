@@ -29,6 +29,8 @@ bool program_map_missing(const char **name);
 void program_bounds(const void *from, size_t size);
 /* The neighbours' map: key is struct fib_neigh_key. */
 void program_neighbour(const struct fib_neigh_key *key);
+/* The one address in the map of own ones. */
+void program_own(const uint8_t addr[4]);
 
 /* Sets data and data_end in skb: `linear` bytes are readable until the program asks for more. */
 int program_run(struct __sk_buff *skb, uint8_t *frame, size_t len, size_t linear,
