@@ -206,7 +206,7 @@ struct fib_neigh_key {
 	X(KERNEL_ETHERTYPE, "kernel-ethertype", "neither IPv4 nor IPv6 (ARP, MPLS, ...)") \
 	X(KERNEL_MARK, "kernel-mark", "carries a mark, which policy rules may go by") \
 	X(KERNEL_MALFORMED, "kernel-malformed", \
-	  "truncated, or a version or length that cannot be") \
+	  "truncated, a version or length that cannot be, or a trailer that cannot be cut off") \
 	X(KERNEL_CHECKSUM, "kernel-checksum", "IPv4 header checksum wrong") \
 	X(KERNEL_OPTIONS, "kernel-options", "IPv4 options or IPv6 hop-by-hop header") \
 	X(KERNEL_TTL, "kernel-ttl", "TTL or hop limit of 1 or 0") \
@@ -248,7 +248,7 @@ struct fib_cpu_counters {
 /* nexthop_counters[cpu * nexthops + n] */
 struct fib_nexthop_counters {
 	__u64 packets;
-	__u64 bytes; /* of layer 3, as received */
+	__u64 bytes; /* of layer 3, as sent */
 };
 
 /* Sizes, all powers of two, fixed when the maps are made. */

@@ -64,14 +64,13 @@ group_nexthop(const struct packet *p, __u64 desc, const void *ip, bool v6, __u32
 
 /*
  * Does it fit? A packet that GRO or a sender's GSO put together is judged by the segments it will
- * be sent as; where their size cannot be told, the kernel shall see to it. What counts is the frame
- * and not what its header says: behind a short packet may be a long trailer, which the kernel cuts off.
+ * be sent as; where their size cannot be told, the kernel shall see to it.
  */
 static __always_inline bool mtu_fits(const struct __sk_buff *skb, const struct packet *p, __u32 mtu)
 {
 	const struct tcphdr *tcp;
 
-	if (skb->len - ETH_HLEN <= mtu)
+	if (p->length <= mtu)
 		return true;
 	if (!skb->gso_size || !p->l4)
 		return false;
@@ -190,12 +189,43 @@ static __always_inline bool abandoned(const struct fib_header *header)
 	return bpf_ktime_get_coarse_ns() > READ_ONCE(header->forward_until);
 }
 
+/* Is all that stands behind the packet the zeros that Ethernet's shortest frame is filled up with? Drivers do the same. */
+static __always_inline bool padded_with_zeros(const struct __sk_buff *skb, const struct packet *p)
+{
+	const __u8 *at = p->data + ETH_HLEN + MASK(p->length, 63);
+
+	if (skb->len > ETH_ZLEN || p->data_end - p->data < skb->len)
+		return false;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < ETH_ZLEN - ETH_HLEN && (void *)(at + 1) <= p->data_end; i++, at++) {
+		if (*at)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What stands behind the packet in its frame stays here, as in the kernel: padding in which a careless sender leaves what
+ * was in its memory, or anything else. False: it cannot be cut off, and nothing has changed; of a packet that
+ * is to be sent as segments the kernel knows best where it ends.
+ */
+static __always_inline bool packet_cut(struct __sk_buff *skb, struct packet *p)
+{
+	if (padded_with_zeros(skb, p))
+		return true;
+	if (skb->gso_size || bpf_skb_change_tail(skb, ETH_HLEN + p->length, 0))
+		return false;
+	p->data = (void *)(long)skb->data;
+	p->data_end = (void *)(long)skb->data_end;
+	return true;
+}
+
 /*
  * Forward a parsed packet whose prefix has this group; interface: the word of the one that it came in by. v6 is a constant where
  * this is inlined. Everything that may still send the packet to the kernel comes before
  * the first byte is changed; what the tables have no way for is not checked any further.
  */
-static __always_inline int forward(struct __sk_buff *skb, const struct packet *p, __u32 group,
+static __always_inline int forward(struct __sk_buff *skb, struct packet *p, __u32 group,
 				   __u64 interface, bool v6)
 {
 	const struct fib_header *header = array_of(&fib_header);
@@ -244,6 +274,13 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		connected_key(&key, nexthop->ifindex, ip, v6);
 		if (!neighbour_known(&key))
 			return to_kernel(FIB_CNT_KERNEL_NEIGHBOUR);
+	}
+	if (skb->len > ETH_HLEN + p->length) {
+		if (!packet_cut(skb, p))
+			return to_kernel(FIB_CNT_KERNEL_MALFORMED);
+		ip = p->data + ETH_HLEN;
+		if (ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
+			return to_kernel(FIB_CNT_KERNEL_INTERNAL);
 	}
 
 	if (action == FIB_NH_REWRITE)

@@ -188,10 +188,22 @@ static int action_of(enum fib_counter counter)
 	return TC_ACT_UNSPEC;
 }
 
-/* What a forwarded frame looks like behind the program; returns the length by its header. */
+/* Whether all bytes from there on are zero. */
+static bool zeros(const struct frame *frame, size_t from)
+{
+	while (from < frame->len && !frame->data[from])
+		from++;
+	return from >= frame->len;
+}
+
+/*
+ * What a forwarded frame looks like behind the program; returns the length by its header. The packet ends it, but for
+ * zeros up to the least length of a frame.
+ */
 static uint64_t forwarded(struct frame *frame, bool macs)
 {
 	uint8_t *ip = frame->data + ETHER_LEN;
+	uint64_t length = ip[0] >> 4 == 6 ? 40 + get16(ip + 4) : get16(ip + 2);
 
 	if (macs) {
 		memcpy(frame->data, gateway_mac, 6);
@@ -199,11 +211,13 @@ static uint64_t forwarded(struct frame *frame, bool macs)
 	}
 	if (ip[0] >> 4 == 6) {
 		ip[7]--;
-		return 40 + get16(ip + 4);
+	} else {
+		ip[8]--;
+		frame_checksum4(frame);
 	}
-	ip[8]--;
-	frame_checksum4(frame);
-	return get16(ip + 2);
+	if (frame->len > 60 || !zeros(frame, ETHER_LEN + length))
+		frame->len = ETHER_LEN + length;
+	return length;
 }
 
 static bool rewrites(uint32_t nexthop)

@@ -274,17 +274,30 @@ START_TEST(mtu_to_the_byte)
 			}
 		}
 	}
-	/* what is behind the packet is sent along: it counts, whatever the header says */
-	for (int more = 0; more <= 1; more++) {
-		enum fib_counter counter = more ? FIB_CNT_KERNEL_MTU : FIB_CNT_FORWARDED_NEIGH;
-
+	/* what stands behind the packet in its frame is not sent along, and does not count */
+	for (size_t len = 129; len <= 2000; len += 1371) {
 		FRAME4(&packet4, .payload = 100);
-		packet4.len = ETHER_LEN + 1500 + more;
-		expect("trailer, IPv4", &packet4, counter, hop.nexthop);
-		FRAME6(&packet6, .payload = 100);
-		packet6.len = ETHER_LEN + 1500 + more;
-		expect("trailer, IPv6", &packet6, counter, hop.nexthop);
+		packet4.len = ETHER_LEN + len;
+		expect("trailer, IPv4", &packet4, FIB_CNT_FORWARDED_NEIGH, hop.nexthop);
+		FRAME6(&packet6, .payload = 80);
+		packet6.len = ETHER_LEN + len;
+		expect("trailer, IPv6", &packet6, FIB_CNT_FORWARDED_NEIGH, hop.nexthop);
 	}
+}
+END_TEST
+
+/* Of what is to be sent as segments nothing can be cut off here. */
+START_TEST(gso_with_a_trailer)
+{
+	everything_by("192.0.2.1", FIB_NH_REWRITE, 1500);
+	FRAME4(&packet4, .payload = 2000, .protocol = IPPROTO_TCP);
+	packet4.gso_size = 500;
+	packet4.len++;
+	expect("GSO, IPv4", &packet4, FIB_CNT_KERNEL_MALFORMED, NO_NEXTHOP);
+	FRAME6(&packet6, .payload = 2000, .protocol = IPPROTO_TCP);
+	packet6.gso_size = 500;
+	packet6.len++;
+	expect("GSO, IPv6", &packet6, FIB_CNT_KERNEL_MALFORMED, NO_NEXTHOP);
 }
 END_TEST
 
@@ -468,6 +481,7 @@ TCase *nexthop_tests(void)
 	tcase_add_test(tcase, mtu_of_nothing_and_all);
 	tcase_add_test(tcase, gso);
 	tcase_add_test(tcase, gso_unknown);
+	tcase_add_test(tcase, gso_with_a_trailer);
 	tcase_add_test(tcase, priority_of_tos);
 	tcase_add_test(tcase, interface_flags);
 	tcase_add_test(tcase, interface_collision);

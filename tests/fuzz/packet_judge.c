@@ -127,7 +127,7 @@ static bool fits(const struct packet_in *in, const struct layer3 *l3, uint32_t m
 	const uint8_t *transport = l3->ip + l3->header;
 	size_t there = in->len - ETHER_HEADER;
 
-	if (there <= mtu)
+	if (l3->length <= mtu)
 		return true;
 	if (!in->gso_size || !l3->ports)
 		return false;
@@ -135,6 +135,16 @@ static bool fits(const struct packet_in *in, const struct layer3 *l3, uint32_t m
 		return l3->header + 8 + in->gso_size <= mtu;
 	return l3->protocol == IPPROTO_TCP && there >= l3->header + 20 &&
 	       l3->header + (transport[12] >> 4) * 4u + in->gso_size <= mtu;
+}
+
+/* To the least length of a frame, with zeros. */
+static bool padded(const struct packet_in *in, const struct layer3 *l3)
+{
+	size_t at = ETHER_HEADER + l3->length;
+
+	while (at < in->len && !in->data[at])
+		at++;
+	return in->len <= 60 && at >= in->len;
 }
 
 static uint64_t why_way(const struct packet_in *in, const struct layer3 *l3, const struct way *way)
@@ -147,6 +157,9 @@ static uint64_t why_way(const struct packet_in *in, const struct layer3 *l3, con
 		why |= WHY(KERNEL_SAME_INTERFACE);
 	if (!fits(in, l3, way->adjacency.mtu))
 		why |= WHY(KERNEL_MTU);
+	/* what is to become segments has no trailer that could be cut off */
+	if (in->gso_size && in->len > ETHER_HEADER + l3->length && !padded(in, l3))
+		why |= WHY(KERNEL_MALFORMED);
 	if (way->adjacency.action == FIB_NH_CONNECTED &&
 	    !tables_neighbour(way->key.ifindex, l3->family, l3->dst))
 		why |= WHY(KERNEL_NEIGHBOUR);
@@ -167,10 +180,10 @@ static uint32_t sum16(const uint8_t *at, size_t len)
 }
 
 /* A checksum that a device computed over layer 3 must still be right: helpers sum in memory's order. */
-static bool sums_agree(const struct packet_in *in, const struct packet_out *out)
+static bool sums_agree(const struct packet_in *in, const struct packet_out *out, size_t length)
 {
-	uint32_t was = sum16(in->data + ETHER_HEADER, in->len - ETHER_HEADER);
-	uint32_t is = sum16(out->data + ETHER_HEADER, in->len - ETHER_HEADER);
+	uint32_t was = sum16(in->data + ETHER_HEADER, length);
+	uint32_t is = sum16(out->data + ETHER_HEADER, length);
 
 	was += ntohs((uint16_t)out->effects.checksum);
 	while (was >> 16)
@@ -226,10 +239,13 @@ static void judge_forwarded(const struct packet_in *in, const struct layer3 *l3,
 		memcpy(ip + 10, out->data + ETHER_HEADER + 10, 2);
 		must(!checksum4(ip), "checksum %04x", get16(ip + 10));
 	}
-	for (size_t i = 0; i < in->len; i++)
+	/* nothing of what stands behind the packet, but for zeros up to the least length of a frame */
+	must(out->len == (padded(in, l3) ? in->len : ETHER_HEADER + l3->length),
+	     "%zu bytes, not %zu", out->len, ETHER_HEADER + l3->length);
+	for (size_t i = 0; i < out->len; i++)
 		must(out->data[i] == wanted[i], "byte %zu is %02x, not %02x", i, out->data[i],
 		     wanted[i]);
-	must(sums_agree(in, out), "sum %08x", out->effects.checksum);
+	must(sums_agree(in, out, l3->length), "sum %08x", out->effects.checksum);
 	judge_redirect(l3, out, way);
 }
 
@@ -271,7 +287,6 @@ void judge(const struct packet_in *in, const struct packet_out *out)
 	struct layer3 l3;
 
 	must(out->counted == 1, "%u counters, the last %d", out->counted, out->counter);
-	must(out->len == in->len, "%zu bytes, not %zu", out->len, in->len);
 	if (!why && !parse(in, &l3))
 		why = WHY(KERNEL_MALFORMED);
 	if (!why) {
@@ -303,13 +318,15 @@ void judge(const struct packet_in *in, const struct packet_out *out)
 		must(out->action ==
 			     (out->counter == FIB_CNT_DROP_BLACKHOLE ? TC_ACT_SHOT : TC_ACT_UNSPEC),
 		     "action %d", out->action);
-		must(!memcmp(in->data, out->data, in->len), "changed, and not forwarded");
+		must(out->len == in->len && !memcmp(in->data, out->data, in->len),
+		     "changed, and not forwarded: %zu, then %zu bytes, counter %d", in->len,
+		     out->len, out->counter);
 		must(out->nexthop == NEXTHOP_NONE && !out->effects.redirects &&
 			     !out->effects.checksum,
 		     "by next hop %d, and not forwarded", (int)out->nexthop);
 		return;
 	}
 	judge_forwarded(in, &l3, out);
-	if (ways->n > 1 && in->len - ETHER_HEADER <= tables_way(out->nexthop)->adjacency.mtu)
+	if (ways->n > 1 && l3.length <= tables_way(out->nexthop)->adjacency.mtu)
 		judge_flow(in, &l3, out->nexthop);
 }

@@ -100,8 +100,8 @@ void run_native(const struct packet_in *in, struct packet_out *out)
 	memset(native_counters, 0, sizeof(*native_counters));
 	memset(native_nexthop_counters, 0, nexthops * sizeof(*native_nexthop_counters));
 	memcpy(out->data, in->data, in->len);
-	out->len = in->len;
-	out->action = program_run(&skb, out->data, out->len, in->linear, &out->effects);
+	out->action = program_run(&skb, out->data, in->len, in->linear, &out->effects);
+	out->len = out->effects.len;
 	memcpy(counts.packets, native_counters->packets, sizeof(counts.packets));
 	memcpy(counts.nexthop, native_nexthop_counters, nexthops * sizeof(*counts.nexthop));
 	counts_compare(&none, &counts, out);

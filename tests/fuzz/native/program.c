@@ -151,6 +151,17 @@ long bpf_skb_pull_data(struct __sk_buff *skb, __u32 len)
 	return 0;
 }
 
+/* Shorter only. */
+long bpf_skb_change_tail(struct __sk_buff *skb, __u32 len, __u64 flags)
+{
+	if (flags || len > packet_len)
+		return -22;
+	packet_len = len;
+	skb->len = len;
+	readable(skb, len);
+	return 0;
+}
+
 long bpf_csum_update(struct __sk_buff *skb, __u32 sum)
 {
 	does->checksum += sum;
@@ -190,7 +201,8 @@ int program_run(struct __sk_buff *skb, uint8_t *frame, size_t len, size_t linear
 	skb->len = (__u32)len;
 	readable(skb, linear);
 	action = dplane_ebpf(skb);
-	readable(skb, len);
-	memcpy(frame, packet, len);
+	readable(skb, packet_len);
+	memcpy(frame, packet, packet_len);
+	effects->len = packet_len;
 	return action;
 }

@@ -15,6 +15,7 @@
 
 /* What the program did beside changing the packet. */
 struct program_effects {
+	size_t len; /* of the packet, afterwards */
 	unsigned int redirects;
 	uint32_t ifindex;
 	bool neighbour; /* by the kernel's neighbour table: to */
