@@ -27,7 +27,7 @@ static unsigned int prefix_find(const struct fib_branch *branch, uint32_t pos)
 	return low;
 }
 
-static unsigned int child_find(const struct fib_branch *branch, unsigned int index)
+unsigned int fib_branch_child_from(const struct fib_branch *branch, unsigned int index)
 {
 	unsigned int low = 0, high = branch->children;
 
@@ -44,7 +44,7 @@ static unsigned int child_find(const struct fib_branch *branch, unsigned int ind
 
 struct fib_branch *fib_branch_child(const struct fib_branch *branch, uint8_t index)
 {
-	unsigned int i = child_find(branch, index);
+	unsigned int i = fib_branch_child_from(branch, index);
 
 	return i < branch->children && branch->child[i].index == index ? branch->child[i].branch
 								       : NULL;
@@ -147,7 +147,7 @@ struct fib_branch *fib_branch_new(struct fib *fib, struct fib_branch **owner, ui
 
 static struct fib_branch *child_new(struct fib *fib, struct fib_branch *parent, uint8_t index)
 {
-	unsigned int at = child_find(parent, index), rel;
+	unsigned int at = fib_branch_child_from(parent, index), rel;
 	struct fib_branch *branch;
 	uint16_t own;
 
@@ -182,7 +182,7 @@ static void branch_prune(struct fib *fib, struct fib_branch *branch)
 		struct fib_branch *parent = branch->parent;
 
 		if (parent) {
-			unsigned int i = child_find(parent, branch->index);
+			unsigned int i = fib_branch_child_from(parent, branch->index);
 
 			parent->children--;
 			memmove(&parent->child[i], &parent->child[i + 1],
@@ -330,8 +330,8 @@ static bool branch_walk(const struct fib_branch *branch, uint8_t *addr,
 	}
 	if (last && last->len <= 8 * (branch->depth + 1))
 		last = NULL;
-	for (i = last ? child_find(branch, last->addr[branch->depth]) : 0; i < branch->children;
-	     i++) {
+	for (i = last ? fib_branch_child_from(branch, last->addr[branch->depth]) : 0;
+	     i < branch->children; i++) {
 		uint8_t index = branch->child[i].index;
 
 		addr[branch->depth] = index;

@@ -309,23 +309,42 @@ void fib_branch_publish(struct fib *fib)
 	}
 }
 
-bool fib_branch_move(struct fib *fib, struct fib_branch *branch, uint32_t *budget)
+static void branch_move(struct fib *fib, struct fib_branch *branch)
 {
 	uint32_t node;
 
-	if (!*budget)
-		return false;
-	if (fib_node_is(branch->word)) {
-		node = fib_node_move(fib, branch->side, fib_node_number(branch->word),
-				     word_units(fib, branch->word));
-		if (node) {
-			branch->word = FIB_NODE | (branch->word & FIB_SMALL) | node;
-			word_publish(fib, branch);
-			--*budget;
+	if (!fib_node_is(branch->word))
+		return;
+	node = fib_node_move(fib, branch->side, fib_node_number(branch->word),
+			     word_units(fib, branch->word));
+	if (!node)
+		return;
+	branch->word = FIB_NODE | (branch->word & FIB_SMALL) | node;
+	word_publish(fib, branch);
+}
+
+bool fib_branch_move(struct fib *fib, struct fib_branch *branch, struct fib_branch_place *place,
+		     uint32_t *budget)
+{
+	unsigned int depth = branch->depth, i = 0;
+
+	/* what comes before the place has been looked at */
+	if (place->depth > depth) {
+		i = fib_branch_child_from(branch, place->path[depth]);
+		if (i == branch->children || branch->child[i].index != place->path[depth])
+			place->depth = 0;
+	} else {
+		if (!*budget) {
+			place->depth = (uint8_t)depth;
+			return false;
 		}
+		--*budget;
+		place->depth = 0;
+		branch_move(fib, branch);
 	}
-	for (unsigned int i = 0; i < branch->children; i++) {
-		if (!fib_branch_move(fib, branch->child[i].branch, budget))
+	for (; i < branch->children; i++) {
+		place->path[depth] = branch->child[i].index;
+		if (!fib_branch_move(fib, branch->child[i].branch, place, budget))
 			return false;
 	}
 	return true;

@@ -273,14 +273,25 @@ void fib_branch_publish(struct fib *fib);
 void fib_branch_place(struct fib *fib);
 /* Prefixes of one side that are now the kernel's. */
 uint64_t fib_branch_overflow(const struct fib *fib, enum fib_side side);
-/* Moves nodes that have to, at most *budget of them, which it counts down. False: the budget was not enough. */
-bool fib_branch_move(struct fib *fib, struct fib_branch *branch, uint32_t *budget);
+/* A branch below a topmost one, known by its address, so that it may go and come meanwhile. All zero: the topmost one. */
+struct fib_branch_place {
+	uint8_t path[FIB_BRANCH_DEPTHS]; /* the bytes of the address above it */
+	uint8_t depth;
+};
+/*
+ * Moves nodes that have to, from a place on. At most *budget of them are looked at, which it counts down. False: the budget was
+ * not enough, and place says where to go on.
+ */
+bool fib_branch_move(struct fib *fib, struct fib_branch *branch, struct fib_branch_place *place,
+		     uint32_t *budget);
 /* What a walk from the word finds for the bytes of addr from depth on. */
 uint32_t fib_branch_lookup(const struct fib *fib, uint32_t word, const uint8_t *addr,
 			   unsigned int depth, unsigned int end);
 
 /* What hangs below at an index, or NULL. */
 struct fib_branch *fib_branch_child(const struct fib_branch *branch, uint8_t index);
+/* Where in child[] the first is whose index is not below. */
+unsigned int fib_branch_child_from(const struct fib_branch *branch, unsigned int index);
 /* Stores the words of a branch, and of all those below that addr passes, where readers find them. */
 void fib_branch_rewrite(struct fib *fib, struct fib_branch *branch, const uint8_t *addr);
 

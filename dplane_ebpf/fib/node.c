@@ -10,7 +10,7 @@
 
 /* Gaps below this much are not worth the work, in units. */
 #define GAPS_MIN (256u * 1024 / FIB_UNIT)
-/* How many nodes are moved, and how many roots looked at, under the lock at a time. */
+/* How many nodes, and how many roots, are looked at under the lock at a time. */
 #define MOVE_BATCH 64u
 #define LOOK_BATCH 4096u
 
@@ -98,10 +98,11 @@ static void move_v4(struct fib *fib)
 static void move_branch(struct fib *fib, struct fib_branch *(*get)(const struct fib *fib, uint32_t),
 			uint32_t number)
 {
+	struct fib_branch_place place = {0};
 	uint32_t budget = MOVE_BATCH;
 
 	/* it may be gone, or another one, each time that the lock was free */
-	while (get(fib, number) && !fib_branch_move(fib, get(fib, number), &budget)) {
+	while (get(fib, number) && !fib_branch_move(fib, get(fib, number), &place, &budget)) {
 		fib_yield(fib);
 		budget = MOVE_BATCH;
 	}
