@@ -43,10 +43,13 @@ static uint16_t entry(const struct fib_slot_table *table, uint32_t i)
 	return table->n ? table->slot[i & (table->n - 1)] : 0;
 }
 
-/* The member's scratch by a next hop's number, NULL: it is none of the group's. */
+/*
+ * The member's scratch by a next hop's number, NULL: it is none of the group's. The number was read from shared memory, and may be
+ * any.
+ */
 static struct fib_assign *assign_of(struct fib *fib, uint16_t nexthop)
 {
-	uint32_t mark = nexthop ? fib->nexthop[nexthop].mark : 0;
+	uint32_t mark = nexthop < fib->geometry.nexthops ? fib->nexthop[nexthop].mark : 0;
 
 	return mark ? &fib->assign[mark - 1] : NULL;
 }

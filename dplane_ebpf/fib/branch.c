@@ -27,7 +27,7 @@ static unsigned int prefix_find(const struct fib_branch *branch, uint32_t pos)
 	return low;
 }
 
-unsigned int fib_branch_child_from(const struct fib_branch *branch, unsigned int index)
+static unsigned int child_find(const struct fib_branch *branch, unsigned int index)
 {
 	unsigned int low = 0, high = branch->children;
 
@@ -44,7 +44,7 @@ unsigned int fib_branch_child_from(const struct fib_branch *branch, unsigned int
 
 struct fib_branch *fib_branch_child(const struct fib_branch *branch, uint8_t index)
 {
-	unsigned int i = fib_branch_child_from(branch, index);
+	unsigned int i = child_find(branch, index);
 
 	return i < branch->children && branch->child[i].index == index ? branch->child[i].branch
 								       : NULL;
@@ -77,6 +77,13 @@ static uint16_t branch_find(const struct fib_branch *branch, uint32_t pos, unsig
 }
 
 /* ---- what covers what ---- */
+
+uint16_t fib_branch_own(const struct fib_branch *branch, uint8_t index)
+{
+	unsigned int rel;
+
+	return branch_find(branch, fib_heap_pos(index, 8), &rel);
+}
 
 void fib_branch_words(const struct fib_branch *branch, uint32_t word[256])
 {
@@ -147,14 +154,14 @@ struct fib_branch *fib_branch_new(struct fib *fib, struct fib_branch **owner, ui
 
 static struct fib_branch *child_new(struct fib *fib, struct fib_branch *parent, uint8_t index)
 {
-	unsigned int at = fib_branch_child_from(parent, index), rel;
+	unsigned int at = child_find(parent, index);
 	struct fib_branch *branch;
 	uint16_t own;
 
 	if (parent->children == parent->children_max &&
 	    !array_grow((void **)&parent->child, &parent->children_max, sizeof(*parent->child)))
 		return NULL;
-	own = branch_find(parent, fib_heap_pos(index, 8), &rel);
+	own = fib_branch_own(parent, index);
 	branch = branch_alloc(fib, parent->side, parent->depth + 1u, own ? own : parent->inherit);
 	if (!branch)
 		return NULL;
@@ -182,7 +189,7 @@ static void branch_prune(struct fib *fib, struct fib_branch *branch)
 		struct fib_branch *parent = branch->parent;
 
 		if (parent) {
-			unsigned int i = fib_branch_child_from(parent, branch->index);
+			unsigned int i = child_find(parent, branch->index);
 
 			parent->children--;
 			memmove(&parent->child[i], &parent->child[i + 1],
@@ -330,8 +337,8 @@ static bool branch_walk(const struct fib_branch *branch, uint8_t *addr,
 	}
 	if (last && last->len <= 8 * (branch->depth + 1))
 		last = NULL;
-	for (i = last ? fib_branch_child_from(branch, last->addr[branch->depth]) : 0;
-	     i < branch->children; i++) {
+	for (i = last ? child_find(branch, last->addr[branch->depth]) : 0; i < branch->children;
+	     i++) {
 		uint8_t index = branch->child[i].index;
 
 		addr[branch->depth] = index;
@@ -370,4 +377,31 @@ bool fib_branch_resume(const struct fib_branch *branch, uint8_t *addr, struct fi
 		return true;
 	cursor->last.len = 0;
 	return false;
+}
+
+bool fib_branch_each(struct fib *fib, struct fib_branch *branch, struct fib_branch_place *place,
+		     uint32_t *budget, fib_branch_cb cb, void *arg)
+{
+	unsigned int depth = branch->depth, i = 0;
+
+	/* what comes before the place has been looked at */
+	if (place->depth > depth) {
+		i = child_find(branch, place->path[depth]);
+		if (i == branch->children || branch->child[i].index != place->path[depth])
+			place->depth = 0;
+	} else {
+		if (!*budget) {
+			place->depth = (uint8_t)depth;
+			return false;
+		}
+		--*budget;
+		place->depth = 0;
+		cb(fib, branch, arg);
+	}
+	for (; i < branch->children; i++) {
+		place->path[depth] = branch->child[i].index;
+		if (!fib_branch_each(fib, branch->child[i].branch, place, budget, cb, arg))
+			return false;
+	}
+	return true;
 }

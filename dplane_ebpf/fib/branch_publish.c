@@ -26,14 +26,6 @@ void fib_branch_init(struct fib *fib)
 
 /* ---- nodes ---- */
 
-/* A published node of either form. */
-struct view {
-	uint64_t bits[4];
-	uint32_t entries;
-	bool small;
-	uint32_t *entry;
-};
-
 static void *node_at(const struct fib *fib, uint32_t word)
 {
 	return fib->memory.node + (size_t)fib_node_number(word) * FIB_UNIT;
@@ -47,42 +39,45 @@ static uint32_t entries_units(uint32_t entries)
 	return (uint32_t)((head + entries * sizeof(uint32_t) + FIB_UNIT - 1) / FIB_UNIT);
 }
 
-static void view_node(const struct fib *fib, uint32_t word, struct view *view)
+/* The entry of the rank-th run of a branch's node. */
+static uint32_t *node_entry(const struct fib *fib, const struct fib_branch *branch, uint32_t rank)
 {
-	struct fib_small_node *small = node_at(fib, word);
-	struct fib_byte_node *node = node_at(fib, word);
+	struct fib_small_node *small = node_at(fib, branch->word);
+	struct fib_byte_node *node = node_at(fib, branch->word);
 
-	view->small = word & FIB_SMALL;
-	if (!view->small) {
-		memcpy(view->bits, node->bits, sizeof(view->bits));
-		view->entries = node->rank[3] + (uint32_t)__builtin_popcountll(node->bits[3]);
-		view->entry = node->entry;
-		return;
-	}
-	memset(view->bits, 0, sizeof(view->bits));
-	view->bits[0] = 1;
-	view->entries = 1;
-	view->entry = small->entry;
-	for (uint64_t bounds = small->bounds; bounds; bounds <<= 8) {
-		unsigned int index = bounds >> 56;
-
-		view->bits[index / 64] |= 1ull << (index % 64);
-		view->entries++;
-	}
+	return branch->word & FIB_SMALL ? &small->entry[branch->entries - 1u - rank]
+					: &node->entry[rank];
 }
 
-/* The entry of the rank-th run. */
-static uint32_t *view_entry(const struct view *view, uint32_t rank)
+/* Where the runs begin, as a small node says it. */
+static uint64_t small_bounds(const uint64_t bits[4])
 {
-	return &view->entry[view->small ? view->entries - 1 - rank : rank];
+	uint64_t bounds = 0;
+
+	for (unsigned int k = 0; k < 4; k++) {
+		for (uint64_t rest = k ? bits[k] : bits[k] & ~1ull; rest; rest &= rest - 1)
+			bounds = bounds >> 8 |
+				 (uint64_t)(64 * k + (unsigned int)__builtin_ctzll(rest)) << 56;
+	}
+	return bounds;
 }
 
-static uint32_t word_units(const struct fib *fib, uint32_t word)
+bool fib_branch_intact(const struct fib *fib, const struct fib_branch *branch)
 {
-	struct view view;
+	const struct fib_small_node *small = node_at(fib, branch->word);
+	const struct fib_byte_node *node = node_at(fib, branch->word);
+	uint8_t rank = 0;
 
-	view_node(fib, word, &view);
-	return entries_units(view.entries);
+	if (!fib_node_is(branch->word))
+		return true;
+	if (branch->word & FIB_SMALL)
+		return small->bounds == small_bounds(branch->bits);
+	for (unsigned int k = 0; k < 4; k++) {
+		if (node->bits[k] != branch->bits[k] || node->rank[k] != rank)
+			return false;
+		rank += (uint8_t)__builtin_popcountll(branch->bits[k]);
+	}
+	return true;
 }
 
 static void image_make(const struct fib_branch *branch, struct image *image)
@@ -103,15 +98,16 @@ static void image_make(const struct fib_branch *branch, struct image *image)
 	}
 }
 
-/* Stores what differs, entry by entry, into a node whose runs are at least as fine. */
-static void image_store(const struct image *image, const struct view *view)
+/* Stores what differs, entry by entry, into the branch's node, whose runs are at least as fine. */
+static void image_store(const struct fib *fib, const struct fib_branch *branch,
+			const struct image *image)
 {
 	uint32_t rank = 0;
 
 	for (unsigned int k = 0; k < 4; k++) {
-		for (uint64_t bits = view->bits[k]; bits; bits &= bits - 1, rank++) {
+		for (uint64_t bits = branch->bits[k]; bits; bits &= bits - 1, rank++) {
 			uint32_t word = image->word[64 * k + (unsigned int)__builtin_ctzll(bits)];
-			uint32_t *entry = view_entry(view, rank);
+			uint32_t *entry = node_entry(fib, branch, rank);
 
 			if (*entry != word)
 				fib_store(entry, word);
@@ -119,27 +115,30 @@ static void image_store(const struct image *image, const struct view *view)
 	}
 }
 
-static bool image_fits_in(const struct image *image, const struct view *view)
+/* Whether the image can be stored where the node is, which has not been damaged. */
+static bool fits_in_place(const struct fib *fib, const struct fib_branch *branch,
+			  const struct image *image)
 {
+	if (!fib_node_is(branch->word) || branch->anew)
+		return false;
 	for (unsigned int k = 0; k < 4; k++) {
-		if (image->bits[k] & ~view->bits[k])
+		if (image->bits[k] & ~branch->bits[k])
 			return false;
 	}
-	return true;
+	return (branch->entries <= image->entries + SPARE_ENTRIES ||
+		!fib_node_fits(fib, branch->wanted)) &&
+	       fib_branch_intact(fib, branch);
 }
 
 static void write_small(const struct image *image, struct fib_small_node *node)
 {
 	uint32_t rank = image->entries;
 
-	node->bounds = 0;
+	node->bounds = small_bounds(image->bits);
 	for (unsigned int k = 0; k < 4; k++) {
-		for (uint64_t bits = image->bits[k]; bits; bits &= bits - 1) {
-			unsigned int index = 64 * k + (unsigned int)__builtin_ctzll(bits);
-
-			node->bounds = node->bounds >> 8 | (uint64_t)index << 56;
-			node->entry[--rank] = image->word[index];
-		}
+		for (uint64_t bits = image->bits[k]; bits; bits &= bits - 1)
+			node->entry[--rank] =
+				image->word[64 * k + (unsigned int)__builtin_ctzll(bits)];
 	}
 }
 
@@ -208,20 +207,19 @@ void fib_branch_forget(struct fib *fib, struct fib_branch *branch)
 	branch_unlist(fib, branch);
 	if (fib_node_is(branch->word))
 		fib_node_retire(fib, branch->side, fib_node_number(branch->word),
-				word_units(fib, branch->word));
+				entries_units(branch->entries));
 }
 
 /* ---- publishing ---- */
 
 /*
- * Stores the branch's word where readers come from. A parent whose node has no entry for this child alone
- * has to be made anew.
+ * Stores the branch's word where readers come from. A parent whose node has no entry for this child alone, or
+ * was damaged, has to be made anew.
  */
 static void word_publish(struct fib *fib, struct fib_branch *branch)
 {
 	const struct fib_branch *parent = branch->parent;
 	unsigned int index = branch->index, next = index + 1, rank;
-	struct view view;
 
 	if (!parent) {
 		fib_store(branch->root, branch->word);
@@ -229,69 +227,69 @@ static void word_publish(struct fib *fib, struct fib_branch *branch)
 	}
 	if (parent->dirty)
 		return;
-	if (!fib_node_is(parent->word)) {
+	if (!fib_node_is(parent->word) || !fib_branch_intact(fib, parent)) {
 		fib_branch_dirty(fib, branch->parent);
 		return;
 	}
-	view_node(fib, parent->word, &view);
-	if (!(view.bits[index / 64] >> (index % 64) & 1) ||
-	    (next < 256 && !(view.bits[next / 64] >> (next % 64) & 1))) {
+	if (!(parent->bits[index / 64] >> (index % 64) & 1) ||
+	    (next < 256 && !(parent->bits[next / 64] >> (next % 64) & 1))) {
 		fib_branch_dirty(fib, branch->parent);
 		return;
 	}
-	rank = (unsigned int)__builtin_popcountll(view.bits[index / 64] &
+	rank = (unsigned int)__builtin_popcountll(parent->bits[index / 64] &
 						  ((1ull << (index % 64)) - 1));
 	for (unsigned int k = 0; k < index / 64; k++)
-		rank += (unsigned int)__builtin_popcountll(view.bits[k]);
-	fib_store(view_entry(&view, rank), branch->word);
+		rank += (unsigned int)__builtin_popcountll(parent->bits[k]);
+	fib_store(node_entry(fib, parent, rank), branch->word);
 }
 
-void fib_branch_rewrite(struct fib *fib, struct fib_branch *branch, const uint8_t *addr)
+void fib_branch_anew(struct fib *fib, struct fib_branch *branch)
 {
-	while (branch) {
-		word_publish(fib, branch);
-		branch = fib_branch_child(branch, addr[branch->depth]);
-	}
+	word_publish(fib, branch);
+	branch->anew = true;
+	fib_branch_dirty(fib, branch);
 }
 
-static void word_change(struct fib *fib, struct fib_branch *branch, uint32_t word)
+/* image: of the node that word leads to, if it does. */
+static void word_change(struct fib *fib, struct fib_branch *branch, uint32_t word,
+			const struct image *image)
 {
-	uint32_t old = branch->word;
+	uint32_t old = branch->word, units = entries_units(branch->entries);
 
 	if (old == word)
 		return;
 	branch->word = word;
+	branch->entries = (uint16_t)image->entries;
+	memcpy(branch->bits, image->bits, sizeof(branch->bits));
 	word_publish(fib, branch);
 	if (fib_node_is(old))
-		fib_node_retire(fib, branch->side, fib_node_number(old), word_units(fib, old));
+		fib_node_retire(fib, branch->side, fib_node_number(old), units);
 }
 
 static void branch_publish(struct fib *fib, struct fib_branch *branch)
 {
 	struct image image;
-	struct view old;
+	bool in_place;
 	uint32_t word;
 
-	if (branch->lost) {
-		word_change(fib, branch, FIB_GROUP_OVERFLOW);
-		return;
-	}
 	image_make(branch, &image);
-	branch->wanted = entries_units(image.entries);
-	if (image.entries == 1) {
-		word_change(fib, branch, image.word[0]);
+	if (branch->lost) {
+		word_change(fib, branch, FIB_GROUP_OVERFLOW, &image);
 		return;
 	}
-	if (fib_node_is(branch->word)) {
-		view_node(fib, branch->word, &old);
-		if (image_fits_in(&image, &old) && (old.entries <= image.entries + SPARE_ENTRIES ||
-						    !fib_node_fits(fib, branch->wanted))) {
-			image_store(&image, &old);
-			return;
-		}
+	branch->wanted = entries_units(image.entries);
+	in_place = fits_in_place(fib, branch, &image);
+	branch->anew = false;
+	if (image.entries == 1) {
+		word_change(fib, branch, image.word[0], &image);
+		return;
+	}
+	if (in_place) {
+		image_store(fib, branch, &image);
+		return;
 	}
 	word = node_new(fib, branch->side, &image);
-	word_change(fib, branch, word);
+	word_change(fib, branch, word, &image);
 	if (!fib_node_is(word))
 		branch_wait(fib, branch);
 }
@@ -309,68 +307,46 @@ void fib_branch_publish(struct fib *fib)
 	}
 }
 
-static void branch_move(struct fib *fib, struct fib_branch *branch)
+void fib_branch_move(struct fib *fib, struct fib_branch *branch, void *arg)
 {
 	uint32_t node;
 
+	(void)arg;
 	if (!fib_node_is(branch->word))
 		return;
 	node = fib_node_move(fib, branch->side, fib_node_number(branch->word),
-			     word_units(fib, branch->word));
+			     entries_units(branch->entries));
 	if (!node)
 		return;
 	branch->word = FIB_NODE | (branch->word & FIB_SMALL) | node;
 	word_publish(fib, branch);
 }
 
-bool fib_branch_move(struct fib *fib, struct fib_branch *branch, struct fib_branch_place *place,
-		     uint32_t *budget)
-{
-	unsigned int depth = branch->depth, i = 0;
-
-	/* what comes before the place has been looked at */
-	if (place->depth > depth) {
-		i = fib_branch_child_from(branch, place->path[depth]);
-		if (i == branch->children || branch->child[i].index != place->path[depth])
-			place->depth = 0;
-	} else {
-		if (!*budget) {
-			place->depth = (uint8_t)depth;
-			return false;
-		}
-		--*budget;
-		place->depth = 0;
-		branch_move(fib, branch);
-	}
-	for (; i < branch->children; i++) {
-		place->path[depth] = branch->child[i].index;
-		if (!fib_branch_move(fib, branch->child[i].branch, place, budget))
-			return false;
-	}
-	return true;
-}
-
 /* ---- reading ---- */
+
+uint32_t fib_branch_word(const struct fib *fib, uint32_t word, unsigned int byte)
+{
+	const struct fib_small_node *small = fib_node_read(fib, word);
+	const struct fib_byte_node *node = fib_node_read(fib, word);
+	unsigned int rank = 0;
+
+	if (word & FIB_SMALL) {
+		for (unsigned int i = 0; i < FIB_SMALL_RUNS - 1; i++)
+			rank += (uint8_t)(small->bounds >> 8 * i) <= byte;
+		return fib_load(&small->entry[FIB_SMALL_RUNS - 1 - rank]);
+	}
+	rank = node->rank[byte / 64];
+	rank += (unsigned int)__builtin_popcountll(node->bits[byte / 64] << (63 - byte % 64));
+	return fib_load(&node->entry[(rank - 1) % 256]);
+}
 
 uint32_t fib_branch_lookup(const struct fib *fib, uint32_t word, const uint8_t *addr,
 			   unsigned int depth, unsigned int end)
 {
-	while (fib_node_is(word) && depth < end) {
-		unsigned int byte = addr[depth++], rank = 0;
-		struct view view;
-
-		if (!fib_node_inside(fib, word))
-			return FIB_GROUP_NO_ROUTE;
-		view_node(fib, word, &view);
-		for (unsigned int k = 0; k < byte / 64; k++)
-			rank += (unsigned int)__builtin_popcountll(view.bits[k]);
-		rank += (unsigned int)__builtin_popcountll(view.bits[byte / 64]
-							   << (63 - byte % 64));
-		if (!rank)
-			return FIB_GROUP_NO_ROUTE;
-		word = fib_load(view_entry(&view, rank - 1));
-	}
-	return word;
+	while (fib_node_is(word) && depth < end)
+		word = fib_branch_word(fib, word, addr[depth++]);
+	/* deeper than there are bytes: the program gives the packet to the kernel */
+	return fib_node_is(word) ? FIB_MAX_GROUPS : word;
 }
 
 /* ---- overflow ---- */

@@ -205,13 +205,14 @@ bool fib_route_walk(struct fib *fib, uint16_t table, uint8_t family, struct fib_
 		    size_t max, fib_route_cb cb, void *arg);
 
 /*
- * Whether the program finds this prefix's group at its first and last address (where no longer prefix has them), and
- * whether a group's descriptor, slots and next hops in shared memory are what was written. -EBADMSG: they
- * are not. -ENOSPC: there was no room, the kernel has it. -ENOENT: no such prefix or group.
+ * Whether the program finds this prefix's group at each of its addresses that no longer prefix has, and whether a
+ * group's descriptor, slots and next hops in shared memory are what was written. -EBADMSG: they
+ * are not. -ENOSPC: there was no room, the kernel has some. -ENOENT: no such prefix or group; of a prefix of length 0 that is not
+ * there, only where what no prefix covers is as written. Not within a batch. For short prefixes the lock is free in between.
  */
 int fib_route_verify(struct fib *fib, const struct fib_prefix *prefix);
 int fib_group_verify(struct fib *fib, uint32_t group);
-/* Write them again. The group's next hops that were damaged are the kernel's until they are resolved. */
+/* Write again what is not as written; other prefixes of the same node find the same in the one that takes its place. */
 int fib_route_rewrite(struct fib *fib, const struct fib_prefix *prefix);
 int fib_group_rewrite(struct fib *fib, uint32_t group);
 
@@ -308,7 +309,7 @@ void fib_steer_again(struct fib *fib, const uint32_t *ifindex, size_t n);
 struct fib_nexthop_info {
 	uint32_t nexthop;
 	struct fib_nexthop_key key;
-	struct fib_adjacency adjacency; /* as published, read from the shared memory */
+	struct fib_adjacency adjacency; /* as published */
 	uint32_t groups;		/* that have it as a member */
 };
 

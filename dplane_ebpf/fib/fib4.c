@@ -56,6 +56,14 @@ static uint16_t low_cover(const struct fib4_low *low, uint32_t pos)
 	return gid ? gid : low->inherit;
 }
 
+static uint16_t root_cover(const struct fib *fib, uint32_t slot)
+{
+	uint32_t pos = FIB4_ROOT_SIZE + slot;
+	const uint16_t *heap = fib->v4.heap;
+
+	return heap[pos] ? heap[pos] : fib_heap_cover(heap, pos);
+}
+
 static void root_push(struct fib *fib, uint32_t pos, uint16_t gid)
 {
 	if (pos >= FIB4_ROOT_SIZE) {
@@ -88,8 +96,7 @@ static struct fib4_mid *mid_new(struct fib *fib, uint32_t slot)
 		return NULL;
 	}
 	mid->slot = slot;
-	/* no node stands there: the word is what covers the slot */
-	mid->inherit = (uint16_t)fib->memory.v4_root[slot];
+	mid->inherit = root_cover(fib, slot);
 	fib->v4.mid[slot] = mid;
 	fib4_dirty(fib, mid);
 	return mid;

@@ -14,7 +14,6 @@
 struct image {
 	uint16_t word[FIB4_MID_SIZE];
 	uint64_t bits;
-	uint32_t runs;
 };
 
 /* ---- blocks below /24 ---- */
@@ -41,21 +40,25 @@ static void low_inherit(struct fib *fib, struct fib4_low *low, uint16_t gid)
 		fib4_low_push(fib, low, 1, gid);
 }
 
-/* Finds a block and fills it; nobody reads it until the node above is published. */
-static bool low_fill(struct fib *fib, struct fib4_low *low)
+static void low_write(struct fib *fib, const struct fib4_low *low)
 {
+	uint16_t *word = &fib->memory.v4_low[low->block * FIB4_LOW_SIZE];
 	uint16_t value[2 * FIB4_LOW_SIZE];
-	uint16_t *word;
 
-	low->block = fib_pool_alloc(&fib->pool[FIB_POOL_V4_LOW], 1);
-	if (low->block == FIB_POOL_NONE)
-		return false;
-	word = &fib->memory.v4_low[low->block * FIB4_LOW_SIZE];
 	value[1] = low->inherit;
 	for (unsigned int pos = 2; pos < 2 * FIB4_LOW_SIZE; pos++)
 		value[pos] = low->heap[pos] ? low->heap[pos] : value[pos / 2];
 	for (unsigned int i = 0; i < FIB4_LOW_SIZE; i++)
 		fib_store(&word[i], value[FIB4_LOW_SIZE + i]);
+}
+
+/* Finds a block and fills it; nobody reads it until the node above is published. */
+static bool low_fill(struct fib *fib, struct fib4_low *low)
+{
+	low->block = fib_pool_alloc(&fib->pool[FIB_POOL_V4_LOW], 1);
+	if (low->block == FIB_POOL_NONE)
+		return false;
+	low_write(fib, low);
 	return true;
 }
 
@@ -72,15 +75,12 @@ static struct fib4_node *node_at(const struct fib *fib, uint32_t node)
 	return (struct fib4_node *)(fib->memory.node + (size_t)node * FIB_UNIT);
 }
 
-static uint32_t runs_units(uint32_t runs)
+static uint32_t bits_units(uint64_t bits)
 {
+	uint32_t runs = (uint32_t)__builtin_popcountll(bits);
+
 	return (uint32_t)((sizeof(struct fib4_node) + runs * sizeof(uint16_t) + FIB_UNIT - 1) /
 			  FIB_UNIT);
-}
-
-static uint32_t node_units(const struct fib4_node *node)
-{
-	return runs_units((uint32_t)__builtin_popcountll(node->bits));
 }
 
 static void image_make(struct fib *fib, struct fib4_mid *mid, struct image *image)
@@ -106,15 +106,14 @@ static void image_make(struct fib *fib, struct fib4_mid *mid, struct image *imag
 	image->bits = 1;
 	for (unsigned int i = 1; i < FIB4_MID_SIZE; i++)
 		image->bits |= (uint64_t)(word[i] != word[i - 1]) << i;
-	image->runs = (uint32_t)__builtin_popcountll(image->bits);
 }
 
-/* Stores what differs, entry by entry, into a node whose runs are at least as fine. */
-static void image_store(const struct image *image, struct fib4_node *node)
+/* Stores what differs, entry by entry, into a node whose runs, as told by bits, are at least as fine. */
+static void image_store(const struct image *image, struct fib4_node *node, uint64_t bits)
 {
 	uint32_t entry = 0;
 
-	for (uint64_t bits = node->bits; bits; bits &= bits - 1, entry++) {
+	for (; bits; bits &= bits - 1, entry++) {
 		uint16_t word = image->word[__builtin_ctzll(bits)];
 
 		if (node->entry[entry] != word)
@@ -124,7 +123,7 @@ static void image_store(const struct image *image, struct fib4_node *node)
 
 static uint32_t node_new(struct fib *fib, const struct image *image)
 {
-	uint32_t number = fib_node_alloc(fib, FIB_SIDE_V4, runs_units(image->runs)), entry = 0;
+	uint32_t number = fib_node_alloc(fib, FIB_SIDE_V4, bits_units(image->bits)), entry = 0;
 	struct fib4_node *node = node_at(fib, number);
 
 	if (!number)
@@ -159,37 +158,59 @@ static void mid_wait(struct fib *fib, struct fib4_mid *mid)
 	TAILQ_INSERT_TAIL(&fib->v4.waiting, mid, link);
 }
 
-static void node_end(struct fib *fib, struct fib4_mid *mid, uint32_t word)
+static void node_end(struct fib *fib, struct fib4_mid *mid, uint32_t word, uint64_t bits)
 {
-	uint32_t old = mid->node;
+	uint32_t old = mid->node, units = bits_units(mid->bits);
 
 	mid->node = fib_node_is(word) ? fib_node_number(word) : 0;
+	mid->bits = bits;
 	fib_store(&fib->memory.v4_root[mid->slot], word);
 	if (old)
-		fib_node_retire(fib, FIB_SIDE_V4, old, node_units(node_at(fib, old)));
+		fib_node_retire(fib, FIB_SIDE_V4, old, units);
+}
+
+/* Whether the image can be stored where the node is, which has not been damaged. */
+static bool fits_in_place(const struct fib *fib, const struct fib4_mid *mid,
+			  const struct image *image)
+{
+	return mid->node && !mid->anew && !(image->bits & ~mid->bits) &&
+	       (bits_units(mid->bits) <= mid->wanted + SPARE_UNITS ||
+		!fib_node_fits(fib, mid->wanted)) &&
+	       node_at(fib, mid->node)->bits == mid->bits;
 }
 
 static void mid_publish(struct fib *fib, struct fib4_mid *mid)
 {
-	struct fib4_node *old = node_at(fib, mid->node);
 	struct image image;
+	bool in_place;
 	uint32_t node;
 
 	image_make(fib, mid, &image);
-	mid->wanted = runs_units(image.runs);
-	if (image.runs == 1) {
-		node_end(fib, mid, image.word[0]);
+	mid->wanted = bits_units(image.bits);
+	in_place = fits_in_place(fib, mid, &image);
+	mid->anew = false;
+	if (image.bits == 1) {
+		node_end(fib, mid, image.word[0], 1);
 		return;
 	}
-	if (mid->node && !(image.bits & ~old->bits) &&
-	    (node_units(old) <= mid->wanted + SPARE_UNITS || !fib_node_fits(fib, mid->wanted))) {
-		image_store(&image, old);
+	if (in_place) {
+		image_store(&image, node_at(fib, mid->node), mid->bits);
 		return;
 	}
 	node = node_new(fib, &image);
-	node_end(fib, mid, node ? FIB_NODE | node : FIB_GROUP_OVERFLOW);
+	node_end(fib, mid, node ? FIB_NODE | node : FIB_GROUP_OVERFLOW, image.bits);
 	if (!node)
 		mid_wait(fib, mid);
+}
+
+void fib4_anew(struct fib *fib, struct fib4_mid *mid)
+{
+	for (unsigned int i = 0; mid->low && i < FIB4_MID_SIZE; i++) {
+		if (mid->low[i] && mid->low[i]->block != FIB_POOL_NONE)
+			low_write(fib, mid->low[i]);
+	}
+	mid->anew = true;
+	fib4_dirty(fib, mid);
 }
 
 void fib4_publish(struct fib *fib)
@@ -202,7 +223,7 @@ void fib4_publish(struct fib *fib)
 			mid_publish(fib, mid);
 			continue;
 		}
-		node_end(fib, mid, mid->inherit);
+		node_end(fib, mid, mid->inherit, 1);
 		fib->v4.mid[mid->slot] = NULL;
 		free(mid->low);
 		free(mid);
@@ -216,7 +237,7 @@ void fib4_move(struct fib *fib, uint32_t slot)
 
 	if (!mid || !mid->node)
 		return;
-	node = fib_node_move(fib, FIB_SIDE_V4, mid->node, node_units(node_at(fib, mid->node)));
+	node = fib_node_move(fib, FIB_SIDE_V4, mid->node, bits_units(mid->bits));
 	if (!node)
 		return;
 	mid->node = node;

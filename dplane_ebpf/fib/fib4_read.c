@@ -2,29 +2,31 @@
 /* Reading the main table's IPv4 prefixes: as readers of the shared memory do, and from the heaps. */
 #include "dplane_ebpf/fib/fib_internal.h"
 
+uint32_t fib4_word(const struct fib *fib, uint32_t root, unsigned int index)
+{
+	const struct fib4_node *node = fib_node_read(fib, root);
+	uint64_t below;
+
+	if (!fib_node_is(root))
+		return root;
+	below = node->bits << (FIB4_MID_SIZE - 1 - index);
+	return fib_load(
+		&node->entry[(unsigned int)(__builtin_popcountll(below) - 1) % FIB4_MID_SIZE]);
+}
+
 uint32_t fib4_lookup(const struct fib *fib, uint32_t addr)
 {
-	const struct fib_memory *memory = &fib->memory;
-	uint32_t value = fib_load(&memory->v4_root[addr >> (32 - FIB4_ROOT_BITS)]);
+	uint32_t value = fib_load(&fib->memory.v4_root[addr >> (32 - FIB4_ROOT_BITS)]);
 
 	if (fib_node_is(value)) {
-		const struct fib4_node *node =
-			(const struct fib4_node *)(memory->node +
-						   (size_t)fib_node_number(value) * FIB_UNIT);
-		unsigned int index = addr >> FIB4_LOW_BITS & (FIB4_MID_SIZE - 1);
-		uint64_t below;
-
-		if (!fib_node_inside(fib, value))
-			return FIB_GROUP_NO_ROUTE;
-		below = node->bits << (FIB4_MID_SIZE - 1 - index);
-		value = fib_load(&node->entry[__builtin_popcountll(below) - 1]);
+		value = fib4_word(fib, value, addr >> FIB4_LOW_BITS & (FIB4_MID_SIZE - 1));
 		if (value & FIB4_LOW) {
 			value &= fib->geometry.v4_low_blocks - 1;
 			value = value * FIB4_LOW_SIZE + (addr & (FIB4_LOW_SIZE - 1));
-			value = fib_load(&memory->v4_low[value]);
+			value = fib_load(&fib->memory.v4_low[value]);
 		}
 	}
-	return value ? value : fib_load(&memory->header->table[0].v4_default);
+	return value ? value : fib_load(&fib->memory.header->table[0].v4_default);
 }
 
 /* Longest prefix at or above pos in a heap; its relative length, or 0: none. */

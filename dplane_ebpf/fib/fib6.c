@@ -9,8 +9,7 @@
 
 #include "dplane_ebpf/fib/fib_internal.h"
 
-#define ROOT_LEN 24u	    /* bits of the address that 2000::/3's part of the root uses */
-#define ROOT_OUTER (8u | 1) /* where the outer heap has 2000::/3 */
+#define ROOT_LEN 24u /* bits of the address that 2000::/3's part of the root uses */
 
 /* Stands for a branch that found no ordinary memory. */
 static const uint8_t lost_mark;
@@ -43,7 +42,7 @@ static uint32_t root_bits(const uint8_t *addr)
 	return (addr[0] & 31u) << 16 | (uint32_t)addr[1] << 8 | addr[2];
 }
 
-static uint32_t addr_slot(const uint8_t *addr)
+uint32_t fib6_slot_of(const uint8_t *addr)
 {
 	return in_root(addr) ? root_bits(addr) : FIB6_ROOT_SIZE + addr[0];
 }
@@ -72,7 +71,7 @@ static void root_push(struct fib *fib, uint32_t pos, uint16_t gid)
 
 static void outer_push(struct fib *fib, uint32_t pos, uint16_t gid)
 {
-	if (pos == ROOT_OUTER) {
+	if (pos == FIB6_ROOT_OUTER) {
 		if (!fib->v6.heap[1])
 			root_push(fib, 1, gid);
 		return;
@@ -87,8 +86,8 @@ static void outer_push(struct fib *fib, uint32_t pos, uint16_t gid)
 	}
 }
 
-/* The heap in which a prefix lies, and its position there. NULL: it is longer than heaps go. */
-static uint16_t *heap_of(struct fib6 *v6, const uint8_t *addr, uint8_t len, uint32_t *pos)
+/* The heap in which a prefix lies, and its position there. */
+uint16_t *fib6_heap_of(struct fib6 *v6, const uint8_t *addr, uint8_t len, uint32_t *pos)
 {
 	if (len >= 3 && in_root(addr)) {
 		if (len > ROOT_LEN)
@@ -128,7 +127,7 @@ static uint16_t heap_set(struct fib *fib, uint16_t *heap, uint32_t pos, uint16_t
 		value = fib_heap_cover(heap, pos);
 	if (heap == fib->v6.heap) {
 		if (!value)
-			value = fib_heap_cover(fib->v6.outer, ROOT_OUTER);
+			value = fib_heap_cover(fib->v6.outer, FIB6_ROOT_OUTER);
 		root_push(fib, pos, value);
 	} else {
 		outer_push(fib, pos, value);
@@ -136,9 +135,24 @@ static uint16_t heap_set(struct fib *fib, uint16_t *heap, uint32_t pos, uint16_t
 	return old;
 }
 
+/* What of the heaps covers a slot, 0: nothing. */
+static uint16_t slot_cover(const struct fib6 *v6, uint32_t slot)
+{
+	uint32_t pos = FIB6_ROOT_SIZE + slot;
+	const uint16_t *heap = v6->heap;
+	uint16_t gid;
+
+	if (slot < FIB6_ROOT_SIZE) {
+		gid = heap[pos] ? heap[pos] : fib_heap_cover(heap, pos);
+		return gid ? gid : fib_heap_cover(v6->outer, FIB6_ROOT_OUTER);
+	}
+	pos = FIB6_OUTER_SIZE + slot - FIB6_ROOT_SIZE;
+	return v6->outer[pos] ? v6->outer[pos] : fib_heap_cover(v6->outer, pos);
+}
+
 int fib6_set(struct fib *fib, const uint8_t *addr, uint8_t len, uint16_t gid, uint16_t *old)
 {
-	uint32_t pos, slot = addr_slot(addr);
+	uint32_t pos, slot = fib6_slot_of(addr);
 	struct fib_branch *branch;
 	uint16_t *heap;
 
@@ -146,7 +160,7 @@ int fib6_set(struct fib *fib, const uint8_t *addr, uint8_t len, uint16_t gid, ui
 		*old = fallback_set(fib, gid);
 		return 0;
 	}
-	heap = heap_of(&fib->v6, addr, len, &pos);
+	heap = fib6_heap_of(&fib->v6, addr, len, &pos);
 	if (heap) {
 		*old = heap_set(fib, heap, pos, gid);
 		return 0;
@@ -154,11 +168,10 @@ int fib6_set(struct fib *fib, const uint8_t *addr, uint8_t len, uint16_t gid, ui
 	branch = fib->v6.branch[slot];
 	if (branch == BRANCH_LOST)
 		return -ENOMEM;
-	/* no node stands there: the word is what covers the slot */
 	if (!branch)
 		branch = fib_branch_new(fib, &fib->v6.branch[slot], &fib->memory.v6_root[slot],
 					FIB_SIDE_V6, in_root(addr) ? 3 : 1,
-					(uint16_t)fib->memory.v6_root[slot]);
+					slot_cover(&fib->v6, slot));
 	if (!branch) {
 		fib->v6.branch[slot] = BRANCH_LOST;
 		fib_store(&fib->memory.v6_root[slot], FIB_GROUP_OVERFLOW);
@@ -174,20 +187,20 @@ struct fib_branch *fib6_branch(const struct fib *fib, uint32_t slot)
 	return branch == BRANCH_LOST ? NULL : branch;
 }
 
-struct fib_branch *fib6_branch_of(const struct fib *fib, const uint8_t *addr)
+bool fib6_lost(const struct fib *fib, uint32_t slot)
 {
-	return fib6_branch(fib, addr_slot(addr));
+	return fib->v6.branch[slot] == BRANCH_LOST;
 }
 
 uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len)
 {
-	uint32_t pos, slot = addr_slot(addr);
+	uint32_t pos, slot = fib6_slot_of(addr);
 	struct fib_branch *branch;
 	uint16_t *heap;
 
 	if (!len)
 		return fallback_set(fib, 0);
-	heap = heap_of(&fib->v6, addr, len, &pos);
+	heap = fib6_heap_of(&fib->v6, addr, len, &pos);
 	if (heap)
 		return heap_set(fib, heap, pos, 0);
 	branch = fib6_branch(fib, slot);
@@ -198,7 +211,7 @@ uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len)
 
 uint32_t fib6_lookup(const struct fib *fib, const uint8_t *addr)
 {
-	uint32_t word = fib_load(&fib->memory.v6_root[addr_slot(addr)]);
+	uint32_t word = fib_load(&fib->memory.v6_root[fib6_slot_of(addr)]);
 
 	word = fib_branch_lookup(fib, word, addr, in_root(addr) ? 3 : 1, 16);
 	return word ? word : fib_load(&fib->memory.header->table[0].v6_default);
@@ -217,7 +230,7 @@ static uint16_t heap_find(const uint16_t *heap, uint32_t pos, unsigned int *rel)
 
 uint16_t fib6_cover(const struct fib *fib, const uint8_t *addr, uint8_t len, uint8_t *found_len)
 {
-	const struct fib_branch *branch = fib6_branch(fib, addr_slot(addr));
+	const struct fib_branch *branch = fib6_branch(fib, fib6_slot_of(addr));
 	unsigned int rel, bits;
 	uint16_t gid = 0;
 

@@ -2,13 +2,15 @@
 /*
  * What the files of fib/ share. Everything here is called with fib->lock held.
  *
- * The truth is private: prefixes, members and next hops in ordinary memory. The shared
- * arrays are made from it, and can be made again when a pool had no room. What changes in the
- * prefix tables is marked as dirty and published when the lock is released.
+ * The truth is private: prefixes, members and next hops in ordinary memory, and what was made of them in the shared
+ * arrays: which ranges, how long, and the shape of each node. The arrays are made from it, and can be made again when a pool
+ * had no room. Others may write to them: what is read back decides only whether something has to be written, or is
+ * checked. What changes in the prefix tables is marked as dirty and published when the lock is released.
  */
 #ifndef DPLANE_EBPF_FIB_INTERNAL_H
 #define DPLANE_EBPF_FIB_INTERNAL_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
@@ -123,9 +125,6 @@ static inline uint32_t fib_node_number(uint32_t word)
 	return FIB_NODE_NUMBER(word);
 }
 
-/* Whether a word that was read from shared memory, which others may have written, leads into the pool. */
-bool fib_node_inside(const struct fib *fib, uint32_t word);
-
 /* ---- fib4.c, fib4_publish.c, fib4_read.c: IPv4 of the main table ---- */
 
 /* The prefixes /25 to /32 of one /24. */
@@ -144,6 +143,7 @@ struct fib4_mid {
 	TAILQ_ENTRY(fib4_mid) link; /* of the dirty ones, or of those that wait for room */
 	struct fib4_low **low;	    /* NULL while there is none */
 	uint64_t lost;		    /* /24s that found no ordinary memory: the kernel's for good */
+	uint64_t bits;		    /* of its node, as written */
 	uint32_t node;		    /* 0: none */
 	uint32_t wanted;	    /* units that could not be had */
 	uint32_t slot;
@@ -152,6 +152,7 @@ struct fib4_mid {
 	uint8_t lows;
 	bool dirty;   /* to be published when the lock is released */
 	bool waiting; /* for room */
+	bool anew;    /* its node was damaged: the next one is not made in place */
 	uint16_t heap[2 * FIB4_MID_SIZE];
 };
 
@@ -181,6 +182,8 @@ void fib4_dirty(struct fib *fib, struct fib4_mid *mid);
 void fib4_low_place(struct fib *fib, struct fib4_low *low);
 /* pos, and what only it covers, is now gid. */
 void fib4_low_push(struct fib *fib, const struct fib4_low *low, uint32_t pos, uint16_t gid);
+/* Writes all of it where it stands, and a new node with the next publication. */
+void fib4_anew(struct fib *fib, struct fib4_mid *mid);
 void fib4_publish(struct fib *fib);
 /* Gives room to what waits for it. */
 void fib4_place(struct fib *fib);
@@ -191,6 +194,8 @@ void fib4_move(struct fib *fib, uint32_t slot);
 /* The longest prefix no longer than len. */
 uint16_t fib4_cover(const struct fib *fib, uint32_t addr, uint8_t len, uint8_t *found_len);
 uint32_t fib4_lookup(const struct fib *fib, uint32_t addr);
+/* What a reader finds behind a word of v4_root for one of its /24s. */
+uint32_t fib4_word(const struct fib *fib, uint32_t root, unsigned int index);
 typedef bool (*fib4_visit)(void *arg, uint32_t addr, uint8_t len, uint16_t gid);
 /* Until visit returns false; then true, and *cursor goes on behind that prefix. */
 bool fib4_walk(const struct fib *fib, uint64_t *cursor, fib4_visit visit, void *arg);
@@ -216,17 +221,20 @@ struct fib_branch {
 	uint32_t *root;		 /* the topmost one's word in shared memory */
 	struct fib_stem *prefix; /* sorted by pos, so that longer ones follow */
 	struct fib_twig *child;	 /* sorted by index */
+	uint64_t bits[4];	 /* where its node's runs begin, as written */
 	uint32_t word;		 /* as published */
 	uint32_t wanted;	 /* units that could not be had */
 	uint16_t inherit;	 /* group of the longest prefix that covers all of it, or 0 */
 	uint16_t prefixes, prefixes_max;
 	uint16_t children, children_max;
-	uint8_t depth; /* the byte of the address that it looks at */
-	uint8_t index; /* in parent */
-	uint8_t side;  /* enum fib_side */
-	bool dirty;    /* to be published when the lock is released */
-	bool waiting;  /* for room */
-	bool lost;     /* out of ordinary memory: the kernel's for good */
+	uint16_t entries; /* of its node, as written */
+	uint8_t depth;	  /* the byte of the address that it looks at */
+	uint8_t index;	  /* in parent */
+	uint8_t side;	  /* enum fib_side */
+	bool dirty;	  /* to be published when the lock is released */
+	bool waiting;	  /* for room */
+	bool lost;	  /* out of ordinary memory: the kernel's for good */
+	bool anew;	  /* its node was damaged: the next one is not made in place */
 };
 
 TAILQ_HEAD(fib_branch_list, fib_branch);
@@ -264,7 +272,9 @@ bool fib_branch_resume(const struct fib_branch *branch, uint8_t *addr, struct fi
 		       fib_branch_visit visit, void *arg);
 void fib_branch_free(struct fib_branch *branch);
 
-/* Which of its own prefixes covers each index, else inherit. */
+/* The group of the branch's own prefix that covers an index, 0: none does. */
+uint16_t fib_branch_own(const struct fib_branch *branch, uint8_t index);
+/* The same of each index, else inherit. */
 void fib_branch_words(const struct fib_branch *branch, uint32_t word[256]);
 void fib_branch_dirty(struct fib *fib, struct fib_branch *branch);
 /* A branch ends: it is in no list any more, and its node is retired. */
@@ -273,27 +283,32 @@ void fib_branch_publish(struct fib *fib);
 void fib_branch_place(struct fib *fib);
 /* Prefixes of one side that are now the kernel's. */
 uint64_t fib_branch_overflow(const struct fib *fib, enum fib_side side);
+/* Moves its node, if it has to. */
+void fib_branch_move(struct fib *fib, struct fib_branch *branch, void *arg);
 /* A branch below a topmost one, known by its address, so that it may go and come meanwhile. All zero: the topmost one. */
 struct fib_branch_place {
 	uint8_t path[FIB_BRANCH_DEPTHS]; /* the bytes of the address above it */
 	uint8_t depth;
 };
+typedef void (*fib_branch_cb)(struct fib *fib, struct fib_branch *branch, void *arg);
 /*
- * Moves nodes that have to, from a place on. At most *budget of them are looked at, which it counts down. False: the budget was
+ * Calls cb for a branch and all below, from a place on: at most *budget of them, which it counts down. False: the budget was
  * not enough, and place says where to go on.
  */
-bool fib_branch_move(struct fib *fib, struct fib_branch *branch, struct fib_branch_place *place,
-		     uint32_t *budget);
+bool fib_branch_each(struct fib *fib, struct fib_branch *branch, struct fib_branch_place *place,
+		     uint32_t *budget, fib_branch_cb cb, void *arg);
 /* What a walk from the word finds for the bytes of addr from depth on. */
 uint32_t fib_branch_lookup(const struct fib *fib, uint32_t word, const uint8_t *addr,
 			   unsigned int depth, unsigned int end);
+/* What it finds in the node of a word for one byte. */
+uint32_t fib_branch_word(const struct fib *fib, uint32_t word, unsigned int byte);
 
 /* What hangs below at an index, or NULL. */
 struct fib_branch *fib_branch_child(const struct fib_branch *branch, uint8_t index);
-/* Where in child[] the first is whose index is not below. */
-unsigned int fib_branch_child_from(const struct fib_branch *branch, unsigned int index);
-/* Stores the words of a branch, and of all those below that addr passes, where readers find them. */
-void fib_branch_rewrite(struct fib *fib, struct fib_branch *branch, const uint8_t *addr);
+/* Whether its node, if it has one, says of its runs what was written. */
+bool fib_branch_intact(const struct fib *fib, const struct fib_branch *branch);
+/* Stores the branch's word again, and makes its node anew with the next publication. */
+void fib_branch_anew(struct fib *fib, struct fib_branch *branch);
 
 /* ---- fib6.c: IPv6 of the main table ---- */
 
@@ -314,9 +329,15 @@ uint16_t fib6_del(struct fib *fib, const uint8_t *addr, uint8_t len);
 uint16_t fib6_cover(const struct fib *fib, const uint8_t *addr, uint8_t len, uint8_t *found_len);
 uint32_t fib6_lookup(const struct fib *fib, const uint8_t *addr);
 bool fib6_walk(const struct fib *fib, struct fib_cursor *cursor, fib_branch_visit visit, void *arg);
-/* The topmost branch of a slot, or NULL; and of the slot of an address. */
+/* The topmost branch of a slot, or NULL. */
 struct fib_branch *fib6_branch(const struct fib *fib, uint32_t slot);
-struct fib_branch *fib6_branch_of(const struct fib *fib, const uint8_t *addr);
+/* fib6_verify.c's part of fib6.c: a slot whose branch found no ordinary memory. */
+bool fib6_lost(const struct fib *fib, uint32_t slot);
+/* The place of a prefix in the heaps, NULL: it is longer than they go. */
+uint16_t *fib6_heap_of(struct fib6 *v6, const uint8_t *addr, uint8_t len, uint32_t *pos);
+uint32_t fib6_slot_of(const uint8_t *addr);
+
+#define FIB6_ROOT_OUTER (8u | 1) /* where the outer heap has 2000::/3 */
 
 /* ---- vrf.c: all tables but the main one ---- */
 
@@ -338,6 +359,9 @@ uint16_t fib_vrf_cover(const struct fib *fib, const struct fib_prefix *prefix, u
 uint32_t fib_vrf_lookup(const struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
 bool fib_vrf_walk(const struct fib *fib, uint16_t table, uint8_t family, struct fib_cursor *cursor,
 		  fib_branch_visit visit, void *arg);
+/* The topmost branch of table number / 2, of enum fib_side number % 2, or NULL. */
+struct fib_branch *fib_vrf_top(const struct fib *fib, uint32_t number);
+int fib_vrf_check(struct fib *fib, const struct fib_prefix *prefix, bool rewrite);
 
 /* ---- route.c: a prefix's table ---- */
 
@@ -380,8 +404,46 @@ int fib_overlay_route(struct fib *fib, const struct fib_prefix *prefix, uint16_t
 /* A group's way is another now: prefixes that were hidden may be so no more, or the reverse. */
 void fib_overlay_group_changed(struct fib *fib, uint32_t group);
 
-/* verify.c: what leads to the nodes that have a prefix is stored again. */
-void fib_root_rewrite(struct fib *fib, const struct fib_prefix *prefix);
+/* ---- verify.c, fib4_verify.c, fib6_verify.c, branch_verify.c: is it as written? ---- */
+
+/* The worse of two answers: -EBADMSG before others, these before 0. */
+static inline int fib_worse(int a, int b)
+{
+	return a == -EBADMSG || !b ? a : b;
+}
+
+/* The slots of a root that a prefix of a heap owns: those that no longer one of the heap covers. */
+struct fib_owned {
+	const uint16_t *heap,
+		*gid; /* gid: where it has the prefix's group; NULL: 0, for what no prefix covers */
+	uint32_t leaves;
+	uint32_t hole;	/* below this position is another heap; 0: none */
+	uint32_t first; /* slot of the first leaf */
+	int (*slot)(struct fib *fib, uint32_t slot, const uint16_t *gid, bool rewrite);
+	bool rewrite;
+	bool hole_owned; /* set if the hole is, too */
+};
+/* The worst of what slot() says of those below pos. The lock is free between some thousands. */
+int fib_owned_check(struct fib *fib, struct fib_owned *owned, uint32_t pos);
+
+/*
+ * Whether readers find a prefix's group at all addresses that are its own: 0, -ENOENT: it is not there, -ENOSPC: the kernel has some
+ * for want of room, -EBADMSG: they do not. rewrite: what is wrong is written again. Length 0: also where there is none, for the
+ * addresses that no prefix covers.
+ */
+int fib4_check(struct fib *fib, uint32_t addr, uint8_t len, bool rewrite);
+int fib6_check(struct fib *fib, const uint8_t *addr, uint8_t len, bool rewrite);
+
+/* A topmost branch, which may go and come while the lock is free. */
+struct fib_top {
+	struct fib_branch *(*get)(const struct fib *fib, uint32_t number);
+	uint32_t number;
+};
+int fib_branch_check(struct fib *fib, const struct fib_top *top, const uint8_t *addr, uint8_t len,
+		     bool rewrite);
+/* The addresses below it that no prefix of its own covers. gid as above. */
+int fib_branch_check_inherited(struct fib *fib, const struct fib_top *top, const uint16_t *gid,
+			       bool rewrite);
 
 /* ---- nexthop.c ---- */
 
@@ -399,9 +461,10 @@ struct fib_group_member {
 
 struct fib_nexthop_entry {
 	struct fib_nexthop_key key;
-	uint32_t next; /* of the same hash, 0: none */
-	uint32_t refs; /* 0: not in use */
-	uint32_t mark; /* scratch of group.c: index of a member plus 1 */
+	uint32_t next;	   /* of the same hash, 0: none */
+	uint32_t refs;	   /* 0: not in use */
+	uint32_t mark;	   /* scratch of group.c: index of a member plus 1 */
+	uint64_t dst, src; /* as published */
 	bool down;
 	LIST_HEAD(, fib_group_member) members;
 };
@@ -411,6 +474,9 @@ void fib_nexthop_fini(struct fib *fib);
 /* Find or make, with one more reference. 0: no number is free. */
 uint32_t fib_nexthop_ref(struct fib *fib, const struct fib_nexthop_key *key);
 void fib_nexthop_unref(struct fib *fib, uint32_t nexthop);
+/* Whether what readers find is what was published; and writing it again, the kernel's meanwhile. */
+bool fib_nexthop_intact(const struct fib *fib, uint32_t nexthop);
+void fib_nexthop_rewrite(struct fib *fib, uint32_t nexthop);
 bool fib_nexthop_key_valid(const struct fib_nexthop_key *key);
 
 /* ---- group.c, slots.c ---- */
@@ -518,5 +584,13 @@ struct fib {
 	struct fib_assign *assign;
 	struct making *making; /* slots.c's */
 };
+
+/* Where a reader goes by a word that it has read, whatever it says: as bpf/lookup.h does. */
+static inline const void *fib_node_read(const struct fib *fib, uint32_t word)
+{
+	size_t mask = 2 * (size_t)fib->geometry.node_bytes - 1;
+
+	return fib->memory.node + (((size_t)fib_node_number(word) * FIB_UNIT) & mask);
+}
 
 #endif /* DPLANE_EBPF_FIB_INTERNAL_H */

@@ -122,8 +122,11 @@ static void word_mac(uint64_t word, uint8_t mac[6])
 		mac[i] = (uint8_t)(word >> (8 * i));
 }
 
-static void adjacency_publish(struct fib_nexthop *shared, const struct fib_adjacency *adjacency)
+static void adjacency_publish(struct fib *fib, uint32_t nexthop,
+			      const struct fib_adjacency *adjacency)
 {
+	struct fib_nexthop_entry *entry = &fib->nexthop[nexthop];
+	struct fib_nexthop *shared = &fib->memory.nexthop[nexthop];
 	uint64_t dst = (uint64_t)adjacency->action << 48;
 	uint64_t src = (uint64_t)adjacency->mtu << 48;
 
@@ -132,7 +135,7 @@ static void adjacency_publish(struct fib_nexthop *shared, const struct fib_adjac
 		src |= mac_word(adjacency->src);
 	} else {
 		/* a reader that still goes by an old REWRITE finds the MAC it goes with */
-		src |= shared->src & FIB_WORD_MAC;
+		src |= entry->src & FIB_WORD_MAC;
 	}
 	if (adjacency->action == FIB_NH_KERNEL) {
 		fib_store(&shared->dst, dst);
@@ -141,6 +144,34 @@ static void adjacency_publish(struct fib_nexthop *shared, const struct fib_adjac
 		fib_store(&shared->src, src);
 		fib_store(&shared->dst, dst);
 	}
+	entry->dst = dst;
+	entry->src = src;
+}
+
+bool fib_nexthop_intact(const struct fib *fib, uint32_t nexthop)
+{
+	const struct fib_nexthop_entry *entry = &fib->nexthop[nexthop];
+	const struct fib_nexthop *shared = &fib->memory.nexthop[nexthop];
+
+	return fib_load(&shared->dst) == entry->dst && fib_load(&shared->src) == entry->src &&
+	       shared->ifindex == entry->key.ifindex && shared->family == entry->key.family &&
+	       !memcmp(shared->gate, entry->key.gate, sizeof(shared->gate));
+}
+
+void fib_nexthop_rewrite(struct fib *fib, uint32_t nexthop)
+{
+	const struct fib_nexthop_entry *entry = &fib->nexthop[nexthop];
+	struct fib_nexthop *shared = &fib->memory.nexthop[nexthop];
+
+	if (fib_nexthop_intact(fib, nexthop))
+		return;
+	/* the kernel's while it is written */
+	fib_store(&shared->dst, (uint64_t)FIB_NH_KERNEL << 48);
+	shared->ifindex = entry->key.ifindex;
+	shared->family = entry->key.family;
+	memcpy(shared->gate, entry->key.gate, sizeof(shared->gate));
+	fib_store(&shared->src, entry->src);
+	fib_store(&shared->dst, entry->dst);
 }
 
 int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_nexthop_key *key,
@@ -161,7 +192,7 @@ int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_next
 		entry->down = adjacency->down;
 		if (changed)
 			fib->nexthops_down += entry->down ? 1 : -1ull;
-		adjacency_publish(&fib->memory.nexthop[nexthop], adjacency);
+		adjacency_publish(fib, nexthop, adjacency);
 		if (changed) {
 			LIST_FOREACH(member, &entry->members, sibling)
 			{
@@ -189,23 +220,21 @@ void fib_nexthop_watch(struct fib *fib, fib_nexthop_watcher watcher, void *arg)
 int fib_nexthop_get(struct fib *fib, uint32_t nexthop, struct fib_nexthop_info *info)
 {
 	const struct fib_nexthop_entry *entry;
-	const struct fib_nexthop *shared;
 	int err = -ENOENT;
 
 	memset(info, 0, sizeof(*info));
 	fib_lock(fib);
 	if (nexthop_used(fib, nexthop)) {
 		entry = &fib->nexthop[nexthop];
-		shared = &fib->memory.nexthop[nexthop];
 		info->nexthop = nexthop;
 		info->key = entry->key;
 		info->groups = entry->refs;
 		info->adjacency.down = entry->down;
-		info->adjacency.action = (uint8_t)FIB_NH_ACTION(shared->dst);
-		info->adjacency.mtu = (uint16_t)FIB_NH_MTU(shared->src);
+		info->adjacency.action = (uint8_t)FIB_NH_ACTION(entry->dst);
+		info->adjacency.mtu = (uint16_t)FIB_NH_MTU(entry->src);
 		if (info->adjacency.action == FIB_NH_REWRITE) {
-			word_mac(shared->dst, info->adjacency.dst);
-			word_mac(shared->src, info->adjacency.src);
+			word_mac(entry->dst, info->adjacency.dst);
+			word_mac(entry->src, info->adjacency.src);
 		}
 		err = 0;
 	}

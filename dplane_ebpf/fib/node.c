@@ -102,17 +102,13 @@ static void move_branch(struct fib *fib, struct fib_branch *(*get)(const struct 
 	uint32_t budget = MOVE_BATCH;
 
 	/* it may be gone, or another one, each time that the lock was free */
-	while (get(fib, number) && !fib_branch_move(fib, get(fib, number), &place, &budget)) {
+	while (get(fib, number) &&
+	       !fib_branch_each(fib, get(fib, number), &place, &budget, fib_branch_move, NULL)) {
 		fib_yield(fib);
 		budget = MOVE_BATCH;
 	}
 	if (budget < MOVE_BATCH)
 		fib_yield(fib);
-}
-
-static struct fib_branch *vrf_top(const struct fib *fib, uint32_t number)
-{
-	return fib->vrf[number / 2].top[number % 2];
 }
 
 bool fib_compact(struct fib *fib, bool force)
@@ -131,7 +127,7 @@ bool fib_compact(struct fib *fib, bool force)
 				fib_yield(fib);
 		}
 		for (uint32_t number = 0; number < 2 * FIB_MAX_TABLES; number++)
-			move_branch(fib, vrf_top, number);
+			move_branch(fib, fib_vrf_top, number);
 	}
 	fib_unlock(fib);
 	return due;

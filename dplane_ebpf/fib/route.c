@@ -164,32 +164,6 @@ uint32_t fib_route_covering(struct fib *fib, const struct fib_prefix *prefix,
 	return group;
 }
 
-int fib_route_rewrite(struct fib *fib, const struct fib_prefix *prefix)
-{
-	const struct fib_overlay *overlay;
-	struct fib_prefix clean, found;
-	uint32_t group;
-	uint16_t old;
-	int err = -ENOENT;
-
-	if (!fib_prefix_clean(&clean, prefix))
-		return -EINVAL;
-	fib_lock(fib);
-	overlay = fib_overlay_find(fib, &clean);
-	group = fib_route_covering(fib, &clean, &found);
-	if (overlay)
-		group = overlay->published;
-	if (group && (overlay || found.len == clean.len)) {
-		/* a change is written everywhere; the kernel has it for a moment */
-		fib_root_rewrite(fib, &clean);
-		err = fib_table_set(fib, &clean, FIB_GROUP_UNSUPPORTED, &old);
-		if (!err)
-			err = fib_table_set(fib, &clean, (uint16_t)group, &old);
-	}
-	fib_unlock(fib);
-	return err;
-}
-
 struct route_walk {
 	struct fib *fib;
 	fib_route_cb cb;

@@ -19,15 +19,6 @@ static uint64_t desc_of(const struct fib_group *group)
 	       (uint64_t)(group->slots - 1) << 32 | group->offset;
 }
 
-static bool nexthop_intact(const struct fib *fib, uint32_t nexthop)
-{
-	const struct fib_nexthop_key *key = &fib->nexthop[nexthop].key;
-	const struct fib_nexthop *shared = &fib->memory.nexthop[nexthop];
-
-	return shared->ifindex == key->ifindex && shared->family == key->family &&
-	       !memcmp(shared->gate, key->gate, sizeof(shared->gate));
-}
-
 /* Every slot has a member, and each member as many as it was given. */
 static bool slots_intact(struct fib *fib, const struct fib_group *group)
 {
@@ -70,28 +61,10 @@ int fib_group_verify(struct fib *fib, uint32_t id)
 			      ? 0
 			      : -EBADMSG;
 		for (uint32_t i = 0; !err && i < group->n; i++)
-			err = nexthop_intact(fib, group->member[i].nexthop) ? 0 : -EBADMSG;
+			err = fib_nexthop_intact(fib, group->member[i].nexthop) ? 0 : -EBADMSG;
 	}
 	fib_unlock(fib);
 	return err;
-}
-
-static void nexthop_rewrite(struct fib *fib, uint32_t nexthop)
-{
-	const struct fib_nexthop_key *key = &fib->nexthop[nexthop].key;
-	struct fib_nexthop *shared = &fib->memory.nexthop[nexthop];
-
-	if (nexthop_intact(fib, nexthop))
-		return;
-	/* the kernel's while it is written; who resolves next hops hears of it as of a new one */
-	fib_store(&shared->dst, (uint64_t)FIB_NH_KERNEL << 48);
-	shared->ifindex = key->ifindex;
-	shared->family = key->family;
-	memcpy(shared->gate, key->gate, sizeof(shared->gate));
-	if (fib->watcher) {
-		fib->watcher(fib->watcher_arg, nexthop, key, false);
-		fib->watcher(fib->watcher_arg, nexthop, key, true);
-	}
 }
 
 int fib_group_rewrite(struct fib *fib, uint32_t id)
@@ -103,7 +76,7 @@ int fib_group_rewrite(struct fib *fib, uint32_t id)
 	if (group_here(fib, id)) {
 		group = &fib->group[id];
 		for (uint32_t i = 0; i < group->n; i++)
-			nexthop_rewrite(fib, group->member[i].nexthop);
+			fib_nexthop_rewrite(fib, group->member[i].nexthop);
 		fib_store(&fib->memory.group[id], desc_of(group));
 		if (!slots_intact(fib, group))
 			fib_slots_publish(fib, id);
@@ -115,80 +88,81 @@ int fib_group_rewrite(struct fib *fib, uint32_t id)
 
 /* ---- prefixes ---- */
 
-static void last_address(struct fib_prefix *host)
-{
-	unsigned int end = host->family == AF_INET ? 32 : 128;
+/* So many slots are looked at before others get the lock. */
+#define CHUNK 4096u
 
-	for (unsigned int bit = host->len; bit < end; bit++)
-		host->addr[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+static int owned_below(struct fib *fib, struct fib_owned *owned, uint32_t pos)
+{
+	int err = 0;
+
+	if (pos == owned->hole && pos) {
+		owned->hole_owned = true;
+		return 0;
+	}
+	if (pos >= owned->leaves)
+		return owned->slot(fib, owned->first + pos - owned->leaves, owned->gid,
+				   owned->rewrite);
+	for (uint32_t child = 2 * pos; child <= 2 * pos + 1; child++) {
+		if (!owned->heap[child])
+			err = fib_worse(err, owned_below(fib, owned, child));
+	}
+	return err;
 }
 
-/* What the program finds for one address of a prefix, if no longer prefix has it. */
-static int verify_address(struct fib *fib, const struct fib_prefix *prefix, struct fib_prefix *host)
+int fib_owned_check(struct fib *fib, struct fib_owned *owned, uint32_t pos)
 {
-	const struct fib_overlay *overlay;
-	struct fib_prefix found;
-	uint32_t wanted, published;
+	uint32_t len = 31 - (uint32_t)__builtin_clz(pos);
+	uint32_t leaves = owned->leaves >> len, chunks = 1;
+	int err = 0;
 
-	host->len = host->family == AF_INET ? 32 : 128;
-	wanted = fib_route_covering(fib, host, &found);
-	overlay = fib_overlay_find(fib, host);
-	if (overlay && overlay->published)
-		wanted = overlay->published;
-	if (!wanted)
-		return -ENOENT;
-	if (!overlay && found.len != prefix->len)
-		return 0;
-	published = fib_lookup(fib, host->table, host->family, host->addr);
-	if (published == wanted)
-		return 0;
-	return published == FIB_GROUP_OVERFLOW ? -ENOSPC : -EBADMSG;
+	while (leaves / chunks > CHUNK)
+		chunks *= 2;
+	for (uint32_t i = 0; i < chunks; i++) {
+		uint32_t chunk = pos * chunks + i, longer = chunk;
+
+		while (longer > pos && !owned->heap[longer])
+			longer >>= 1;
+		if (longer == pos)
+			err = fib_worse(err, owned_below(fib, owned, chunk));
+		if (chunks == 1)
+			break;
+		fib_yield(fib);
+		/* it may be gone when the lock was free */
+		if (owned->gid && !*owned->gid)
+			break;
+	}
+	return err;
 }
 
-int fib_route_verify(struct fib *fib, const struct fib_prefix *prefix)
+static int route_check(struct fib *fib, const struct fib_prefix *prefix, bool rewrite)
 {
-	struct fib_prefix first = *prefix, last = *prefix;
+	struct fib_prefix clean;
 	int err;
 
-	last_address(&last);
+	if (!fib_prefix_clean(&clean, prefix))
+		return -EINVAL;
 	fib_lock(fib);
-	err = verify_address(fib, prefix, &first);
-	if (!err)
-		err = verify_address(fib, prefix, &last);
+	if (clean.table)
+		err = fib_vrf_check(fib, &clean, rewrite);
+	else if (clean.family == AF_INET)
+		err = fib4_check(fib,
+				 (uint32_t)clean.addr[0] << 24 | (uint32_t)clean.addr[1] << 16 |
+					 (uint32_t)clean.addr[2] << 8 | clean.addr[3],
+				 clean.len, rewrite);
+	else
+		err = fib6_check(fib, clean.addr, clean.len, rewrite);
 	fib_unlock(fib);
 	return err;
 }
 
-/* ---- words that lead to nodes ---- */
-
-bool fib_node_inside(const struct fib *fib, uint32_t word)
+int fib_route_verify(struct fib *fib, const struct fib_prefix *prefix)
 {
-	return (uint64_t)fib_node_number(word) * FIB_UNIT < 2ull * fib->geometry.node_bytes;
+	return route_check(fib, prefix, false);
 }
 
-static void rewrite4(struct fib *fib, const struct fib_prefix *prefix)
+int fib_route_rewrite(struct fib *fib, const struct fib_prefix *prefix)
 {
-	uint32_t addr = (uint32_t)prefix->addr[0] << 24 | (uint32_t)prefix->addr[1] << 16 |
-			(uint32_t)prefix->addr[2] << 8 | prefix->addr[3];
-	uint32_t slot = addr >> (32 - FIB4_ROOT_BITS);
-	uint32_t slots = prefix->len < FIB4_ROOT_BITS ? 1u << (FIB4_ROOT_BITS - prefix->len) : 1;
+	int err = route_check(fib, prefix, true);
 
-	for (; slots; slots--, slot++) {
-		struct fib4_mid *mid = fib->v4.mid[slot];
-
-		if (mid && mid != &fib4_lost && mid->node)
-			fib_store(&fib->memory.v4_root[slot], FIB_NODE | mid->node);
-	}
-}
-
-void fib_root_rewrite(struct fib *fib, const struct fib_prefix *prefix)
-{
-	unsigned int side = prefix->family == AF_INET ? FIB_SIDE_V4 : FIB_SIDE_V6;
-
-	if (prefix->table)
-		fib_branch_rewrite(fib, fib->vrf[prefix->table].top[side], prefix->addr);
-	else if (prefix->family == AF_INET)
-		rewrite4(fib, prefix);
-	else
-		fib_branch_rewrite(fib, fib6_branch_of(fib, prefix->addr), prefix->addr);
+	return err == -EBADMSG || err == -ENOSPC ? 0 : err;
 }

@@ -299,3 +299,62 @@ bool fib_vrf_walk(const struct fib *fib, uint16_t table, uint8_t family, struct 
 		return true;
 	return vrf->top[side] && fib_branch_resume(vrf->top[side], addr, cursor, visit, arg);
 }
+
+/* ---- is it as written? ---- */
+
+struct fib_branch *fib_vrf_top(const struct fib *fib, uint32_t number)
+{
+	return fib->vrf[number / 2].top[number % 2];
+}
+
+/* The words of a table that no node has. */
+static int header_check(struct fib *fib, uint16_t table, enum fib_side side, bool rewrite)
+{
+	const struct fib_vrf *vrf = &fib->vrf[table];
+	uint32_t *kernel = &fib->memory.header->kernel_table[table], *root;
+	uint32_t word = vrf->lost[side] ? FIB_GROUP_OVERFLOW : FIB_GROUP_DEFAULT;
+	int err = 0;
+
+	if (fib_load(kernel) != vrf->kernel_table) {
+		err = -EBADMSG;
+		if (rewrite)
+			fib_store(kernel, vrf->kernel_table);
+	}
+	root = root_of(fib, table, side);
+	if (!vrf->top[side] && fib_load(root) != word) {
+		err = -EBADMSG;
+		if (rewrite)
+			fib_store(root, word);
+	}
+	return err;
+}
+
+static int fallback_check(struct fib *fib, uint16_t table, enum fib_side side, bool rewrite)
+{
+	uint32_t *shared = default_of(fib, table, side);
+	uint32_t gid = fib->vrf[table].fallback[side];
+
+	gid = gid ? gid : FIB_GROUP_NO_ROUTE;
+	if (fib_load(shared) == gid)
+		return 0;
+	if (rewrite)
+		fib_store(shared, gid);
+	return -EBADMSG;
+}
+
+int fib_vrf_check(struct fib *fib, const struct fib_prefix *prefix, bool rewrite)
+{
+	enum fib_side side = side_of(prefix->family);
+	struct fib_top top = {fib_vrf_top, 2u * prefix->table + side};
+	int err;
+
+	if (!fib_table_exists(fib, prefix->table))
+		return -ENOENT;
+	err = header_check(fib, prefix->table, side, rewrite);
+	if (prefix->len)
+		return fib_worse(err,
+				 fib_branch_check(fib, &top, prefix->addr, prefix->len, rewrite));
+	err = fib_worse(err, fallback_check(fib, prefix->table, side, rewrite));
+	err = fib_worse(err, fib_branch_check_inherited(fib, &top, NULL, rewrite));
+	return err || fib->vrf[prefix->table].fallback[side] ? err : -ENOENT;
+}

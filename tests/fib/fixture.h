@@ -46,5 +46,6 @@ TCase *vrf_case(void);
 TCase *backup_case(void);
 TCase *steer_case(void);
 TCase *overlay_case(void);
+TCase *damage_case(void);
 
 #endif /* TESTS_FIB_FIXTURE_H */

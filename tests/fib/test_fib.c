@@ -22,6 +22,7 @@ int main(void)
 	suite_add_tcase(suite, backup_case());
 	suite_add_tcase(suite, steer_case());
 	suite_add_tcase(suite, overlay_case());
+	suite_add_tcase(suite, damage_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
