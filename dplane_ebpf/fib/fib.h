@@ -242,7 +242,8 @@ struct fib_member {
  * gets its share. Slots change as little as the new
  * weights allow, and all at once. Without a free id or next-hop number *group becomes
  * FIB_GROUP_OVERFLOW on creation, and an existing group sends to the kernel until it is set again;
- * without slots the group exists and sends to the kernel until there are some. 0 is
+ * without slots the group exists and sends to the kernel until there are some, and one that has some and
+ * finds no room for more goes on with those until there is. 0 is
  * returned and stats.group_overflow counts it. With all next hops down, backups too, the slots are as if
  * all members were up: what a packet meets is the next hops' own action.
  * n == 0: an existing group sends to the kernel. -EINVAL (more than FIB_MAX_GROUP_SLOTS members and backups), -ENOMEM.

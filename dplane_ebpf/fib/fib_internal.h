@@ -488,10 +488,10 @@ struct fib_group {
 	uint32_t routes;
 	uint64_t way;		/* of its own members, see fib_way_add() */
 	uint32_t offset, slots; /* published range; slots 0: none, desc is 0 */
+	uint32_t wanted;	/* slots that could not be had; 0: it has what it wants */
 	uint32_t generation;
 	bool used;
 	bool dropped;
-	bool waiting;	/* for slots */
 	bool protected; /* backups stand in */
 	/* while it is steered: the slots as they would be if it were not; NULL: it is not */
 	uint16_t *home;

@@ -17,6 +17,9 @@
 #define SLOTS_PER_MEMBER 16u
 #define SLOTS_FOR_WEIGHTS 2048u
 
+/* So many groups that waited get their slots before others get the lock. */
+#define PLACE_BATCH 32u
+
 /* How many slots these shares want. */
 static uint32_t slots_wanted(const struct fib_group *group, const uint64_t *share, uint32_t n)
 {
@@ -82,11 +85,14 @@ static void desc_publish(struct fib *fib, uint32_t id)
 	fib_store(&fib->memory.group[id], desc);
 }
 
-static void group_wait(struct fib *fib, struct fib_group *group, bool waiting)
+/* wanted: slots that could not be had; 0: it has what it wants. */
+static void group_wait(struct fib *fib, struct fib_group *group, uint32_t wanted)
 {
-	fib->groups_waiting -= group->waiting;
-	group->waiting = waiting;
-	fib->groups_waiting += waiting;
+	if (wanted && !group->wanted)
+		fib->group_overflow++;
+	fib->groups_waiting -= group->wanted != 0;
+	group->wanted = wanted;
+	fib->groups_waiting += wanted != 0;
 }
 
 static void group_protect(struct fib *fib, struct fib_group *group, bool protected)
@@ -139,7 +145,7 @@ void fib_slots_remove(struct fib *fib, uint32_t id, bool group_ends)
 	struct fib_group *group = &fib->group[id];
 	uint32_t slots = group->slots;
 
-	group_wait(fib, group, false);
+	group_wait(fib, group, 0);
 	group_protect(fib, group, false);
 	home_forget(fib, group);
 	if (!slots)
@@ -200,7 +206,6 @@ static bool place(struct fib *fib, uint32_t id, const struct making *making, uin
 		desc_publish(fib, id);
 		return true;
 	}
-	group_wait(fib, group, false);
 	for (uint32_t i = 0; i < slots; i++)
 		fib_store(&fib->memory.slot[offset + i], making->value[i]);
 	group->offset = offset;
@@ -244,6 +249,24 @@ static bool publish_steered(struct fib *fib, uint32_t id, const struct fib_slot_
 	return place(fib, id, making, old);
 }
 
+/*
+ * Without room for as many slots as it should have, a group goes on with those it has: shares as good as they go, and of more
+ * members than slots as many as there are. False: it has none.
+ */
+static bool make_do(struct fib *fib, uint32_t id, const struct fib_slot_table *current)
+{
+	const struct fib_slot_table none = {NULL, 0};
+	struct fib_group *group = &fib->group[id];
+	struct making *making = fib->making;
+	uint32_t slots = group->slots;
+
+	if (!slots)
+		return false;
+	fib_quotas(making->share, group->n, slots, making->quota);
+	fib_slots_assign(fib, group, making->quota, current, &none, making->value, slots);
+	return place(fib, id, making, slots);
+}
+
 /* Flows stay where they are in another group's slots, or its own. */
 static void slots_publish(struct fib *fib, uint32_t id, const struct fib_group *like)
 {
@@ -268,18 +291,21 @@ static void slots_publish(struct fib *fib, uint32_t id, const struct fib_group *
 	group_protect(fib, group, protected);
 	fib_quotas(making->share, group->n, slots, making->quota);
 	fib_slots_assign(fib, group, making->quota, &like_home, &none, making->home, slots);
-	if (fib->steerer && up && group->n_own > 1 && publish_steered(fib, id, &current, slots))
+	if (fib->steerer && up && group->n_own > 1 && publish_steered(fib, id, &current, slots)) {
+		group_wait(fib, group, 0);
 		return;
+	}
 	natural_shares(fib, group, making->share, &protected);
 	fib_quotas(making->share, group->n, slots, making->quota);
 	memcpy(making->value, making->home, slots * sizeof(making->value[0]));
 	home_forget(fib, group);
-	if (place(fib, id, making, slots))
+	if (place(fib, id, making, slots)) {
+		group_wait(fib, group, 0);
 		return;
-	if (!group->waiting)
-		fib->group_overflow++;
-	fib_slots_remove(fib, id, false);
-	group_wait(fib, group, true);
+	}
+	if (!make_do(fib, id, &current))
+		fib_slots_remove(fib, id, false);
+	group_wait(fib, group, slots);
 }
 
 void fib_slots_publish(struct fib *fib, uint32_t id)
@@ -297,9 +323,16 @@ void fib_slots_follow(struct fib *fib, uint32_t id, uint32_t other)
 
 void fib_slots_place(struct fib *fib)
 {
+	uint32_t tried = 0;
+
 	for (uint32_t id = FIB_GROUP_FIRST;
 	     fib->groups_waiting && id < fib->pool[FIB_POOL_GROUP].top; id++) {
-		if (fib->group[id].waiting)
-			fib_slots_publish(fib, id);
+		uint32_t wanted = fib->group[id].wanted;
+
+		if (!wanted || !fib_pool_fits(&fib->pool[FIB_POOL_SLOT], wanted))
+			continue;
+		fib_slots_publish(fib, id);
+		if (++tried % PLACE_BATCH == 0)
+			fib_yield(fib);
 	}
 }

@@ -256,6 +256,75 @@ START_TEST(no_members_and_no_room)
 }
 END_TEST
 
+/* Slots for so many: what a group of several takes up to four members, of those above up to eight. */
+#define FEW 64u
+#define MORE 128u
+
+START_TEST(without_room_for_more_slots_a_group_keeps_its_own)
+{
+	uint32_t group = 0, others[8], single, crowded = 0;
+	uint16_t before[FEW], after[MORE];
+	struct fib_member members[100];
+	struct fib_stats stats;
+
+	fixture_close();
+	fixture_open(&geometry_tiny);
+	for (uint32_t i = 0; i < 100; i++)
+		members[i] = member_of(i, 1);
+	single = group_one(50);
+	ck_assert_int_eq(fib_group_set(fib, &group, members, 4), 0);
+	ck_assert_uint_eq(slots_read(group, before), FEW);
+	for (uint32_t i = 0; i < 6; i++) {
+		others[i] = 0;
+		ck_assert_int_eq(fib_group_set(fib, &others[i], members, 2), 0);
+	}
+	/* of 512 slots 63 are left: the fifth member is in, the others give it what they can */
+	ck_assert_int_eq(fib_group_set(fib, &group, members, 5), 0);
+	ck_assert_uint_eq(slots_read(group, after), FEW);
+	for (uint32_t i = 0; i < 5; i++)
+		ck_assert_uint_ge(slots_count(after, FEW, nexthop_of(i)), FEW / 5);
+	ck_assert_uint_le(moved(before, FEW, after, FEW), FEW / 5 + 1);
+	ck_assert_int_eq(fib_group_verify(fib, group), 0);
+	/* a failure is followed all the same */
+	set_down(1, true);
+	slots_read(group, after);
+	ck_assert_uint_eq(slots_count(after, FEW, nexthop_of(1)), 0);
+	ck_assert_uint_ge(slots_count(after, FEW, nexthop_of(4)), FEW / 4);
+	set_down(1, false);
+	/* more members than slots: as many as there are slots, here one */
+	ck_assert_int_eq(fib_group_set(fib, &single, members + 50, 3), 0);
+	ck_assert_uint_eq(slots_read(single, after), 1);
+	ck_assert_uint_eq(after[0], nexthop_of(50));
+	/* one that leaves is in no slot any more */
+	ck_assert_int_eq(fib_group_set(fib, &single, members + 51, 2), 0);
+	ck_assert_uint_eq(slots_read(single, after), 1);
+	ck_assert(after[0] == nexthop_of(51) || after[0] == nexthop_of(52));
+	/* and one that has none at all is the kernel's as before */
+	ck_assert_int_eq(fib_group_set(fib, &crowded, members, 8), 0);
+	ck_assert_uint_eq(memory.group[crowded], 0);
+	fib_stats(fib, &stats);
+	ck_assert_uint_eq(stats.group_overflow, 3);
+
+	/* with room again each has what it should have */
+	for (uint32_t i = 0; i < 6; i++)
+		ck_assert_int_eq(fib_group_drop(fib, others[i]), 0);
+	reclaim();
+	ck_assert_uint_eq(slots_read(group, after), MORE);
+	for (uint32_t i = 0; i < 5; i++)
+		ck_assert_uint_ge(slots_count(after, MORE, nexthop_of(i)), MORE / 5);
+	ck_assert_uint_eq(slots_read(single, after), FEW);
+	ck_assert_uint_eq(slots_read(crowded, after), MORE);
+	fib_stats(fib, &stats);
+	ck_assert_uint_eq(stats.group_overflow, 3);
+	/* what has what it wants waits for nothing: it keeps its place */
+	reclaim();
+	ck_assert_uint_eq(slots_read(group, after), MORE);
+	fib_group_drop(fib, group);
+	fib_group_drop(fib, single);
+	fib_group_drop(fib, crowded);
+}
+END_TEST
+
 START_TEST(no_nexthop_number_for_all_members)
 {
 	struct fib_member members[300];
@@ -322,6 +391,7 @@ TCase *group_case(void)
 	tcase_add_test(tc, ids_live_as_long_as_routes);
 	tcase_add_test(tc, adjacency_words);
 	tcase_add_test(tc, no_members_and_no_room);
+	tcase_add_test(tc, without_room_for_more_slots_a_group_keeps_its_own);
 	tcase_add_test(tc, no_nexthop_number_for_all_members);
 	tcase_add_test(tc, watcher_is_told);
 	return tc;
