@@ -51,9 +51,9 @@ static bool open_all(char *error, size_t len)
 }
 
 /* An earlier zebra's tables are replaced, if they are still there. Any thread. */
-static void take_over(void)
+static void take_over(bool at_once)
 {
-	links_take_over(module.links);
+	links_take_over(module.links, at_once);
 }
 
 static void start_audit(void)
@@ -95,7 +95,7 @@ static struct fib *start(void)
 		stay_out(error);
 		return NULL;
 	}
-	if (datapath_has_predecessor(module.datapath))
+	if (links_behind(module.links))
 		takeover_start(main_loop, provider_handled, take_over);
 	start_audit();
 	compat_add_timer(main_loop, look_at_pressure, PRESSURE_S, &pressure_timer);

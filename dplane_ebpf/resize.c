@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The course of a change of size, from the opening of new tables to the end of the old ones. */
+/*
+ * The course of a change of size, from the opening of new tables to the end of the old ones. Programs are replaced while both are
+ * kept true, by zebra's updates and by the links, however long the kernel takes for it; the main thread waits for nothing of this.
+ */
 #include "dplane_ebpf/compat.h"
 #include "dplane_ebpf/resize.h"
 
@@ -32,8 +35,9 @@ enum phase {
 	FILLING,     /* from the RIB */
 	CHANGING,    /* what zebra was changing meanwhile */
 	SETTLING,    /* the dplane thread and the links are to be done with it */
-	LEAVING,     /* the dplane thread is to let go of the old ones */
+	FREEZING,    /* the old ones are to attach nothing any more */
 	TAKING_OVER, /* programs are replaced */
+	LEAVING,     /* the dplane thread is to let go of the old ones */
 	FREEING,     /* a helper frees the old tables */
 };
 
@@ -237,18 +241,6 @@ static void left(void)
 	paths_quiet(resize.old.paths, true);
 	paths_quiet(resize.current->paths, false);
 	datapath_counters_continue(resize.current->datapath, resize.old.datapath);
-	/* first, so that it attaches nothing any more; its tables count on for a while */
-	frr_with_privs(&zserv_privs) {
-		links_stop(resize.old.links);
-	}
-	resize.old.links = NULL;
-	links_take_over(resize.current->links);
-	resize.phase = TAKING_OVER;
-	later(1);
-}
-
-static void taken_over(void)
-{
 	dpe_log(LOG_INFO,
 		"tables of size %s forward: %" PRIu64 " IPv4 and %" PRIu64
 		" IPv6 routes filled in within %" PRId64 " ms",
@@ -306,17 +298,25 @@ static void step(compat_event *event)
 		break;
 	case SETTLING:
 		if (repair_waiting() == 0 && ++resize.looks == SETTLE_LOOKS) {
-			resize.phase = LEAVING;
-			provider_leave(left);
-			break;
+			links_freeze(resize.current->links);
+			resize.phase = FREEZING;
 		}
-		later(LOOK_MS);
+		later(resize.phase == FREEZING ? 1 : LOOK_MS);
+		break;
+	case FREEZING:
+		if (!links_attaching(resize.current->links)) {
+			links_take_over(resize.next.links, false);
+			resize.phase = TAKING_OVER;
+		}
+		later(1);
 		break;
 	case TAKING_OVER:
-		if (links_behind(resize.current->links))
+		if (links_behind(resize.next.links)) {
 			later(1);
-		else
-			taken_over();
+			break;
+		}
+		resize.phase = LEAVING;
+		provider_leave(left);
 		break;
 	case OPENING:
 	case JOINING:

@@ -17,7 +17,7 @@ static struct {
 	compat_loop *loop;
 	compat_event *timer;
 	uint64_t (*handled)(void);
-	void (*now)(void);
+	void (*now)(bool at_once);
 	uint64_t seen;
 	unsigned int quiet;
 	int64_t started; /* ms */
@@ -32,7 +32,7 @@ bool takeover_pending(void)
 void takeover_now(void)
 {
 	if (takeover_pending() && atomic_exchange(&watch.pending, false))
-		watch.now();
+		watch.now(true);
 }
 
 static int64_t now_ms(void)
@@ -49,13 +49,14 @@ static void look(compat_event *event)
 	watch.quiet = handled == watch.seen ? watch.quiet + 1 : 0;
 	watch.seen = handled;
 	if ((handled && watch.quiet >= QUIET_LOOKS) || now_ms() - watch.started >= LIMIT_MS) {
-		takeover_now();
+		if (atomic_exchange(&watch.pending, false))
+			watch.now(false);
 		return;
 	}
 	compat_add_timer_msec(watch.loop, look, LOOK_MS, &watch.timer);
 }
 
-void takeover_start(compat_loop *loop, uint64_t (*handled)(void), void (*now)(void))
+void takeover_start(compat_loop *loop, uint64_t (*handled)(void), void (*now)(bool at_once))
 {
 	watch.loop = loop;
 	watch.handled = handled;

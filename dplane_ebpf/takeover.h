@@ -12,9 +12,10 @@
 #include "dplane_ebpf/compat.h"
 
 /*
- * Main thread. handled: the number of contexts so far; now: called once, from any thread, when ours are to replace the others.
+ * Main thread. handled: the number of contexts so far; now: called once, from any thread, when ours are to replace the others;
+ * at_once: they must not forward until then.
  */
-void takeover_start(compat_loop *loop, uint64_t (*handled)(void), void (*now)(void));
+void takeover_start(compat_loop *loop, uint64_t (*handled)(void), void (*now)(bool at_once));
 void takeover_stop(void);
 
 /* Any thread: whether an earlier zebra's tables forward still. */

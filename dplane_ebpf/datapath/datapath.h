@@ -5,8 +5,11 @@
  *
  * datapath_open() and the attach functions need CAP_NET_ADMIN and
  * CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON) effective in the calling thread; the rest needs nothing.
- * Attach, detach, interface, neighbour and own-address functions are called by one thread at a time (links);
- * the counters may be read from any.
+ * Two threads of links use one of these at the same time. What attaches (datapath_attach(), datapath_attach_again(),
+ * datapath_detach(), datapath_replace()) waits for the kernel, some 12 ms for each interface, and is for
+ * a thread that nothing waits for. What writes the tables (interfaces, neighbours, predecessor, alive) is a store or a system
+ * call that does not wait, and is for the other. Of each kind one call at a time; datapath_close() and datapath_leave() when
+ * both have ended. The counters may be read from any thread.
  */
 #ifndef DPLANE_EBPF_DATAPATH_H
 #define DPLANE_EBPF_DATAPATH_H
@@ -48,13 +51,14 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 
 /*
  * keep: leave programs attached and pinned, so that they go on forwarding.
- * Otherwise detach everywhere and remove the pins.
+ * Otherwise all packets are the kernel's at once, and the pins are removed; the kernel detaches what it can do without us (tcx)
+ * afterwards, by and by: for some thousand interfaces that takes half a minute, which nobody has to wait for.
  */
 void datapath_close(struct datapath *datapath, bool keep);
 
 /*
  * Of two of this process the one that is not needed (any more): the other has taken over, or is not to be replaced after all.
- * What the other uses stays attached and pinned. Any thread, when nobody else uses this one; needs the capabilities.
+ * What the other uses stays attached and pinned; this one forwards nothing any more. Any thread, when nobody else uses this one; needs the capabilities.
  */
 void datapath_leave(struct datapath *datapath);
 
@@ -76,6 +80,12 @@ enum datapath_hook { DATAPATH_HOOK_NONE, DATAPATH_HOOK_TCX, DATAPATH_HOOK_CLSACT
 int datapath_attach(struct datapath *datapath, uint32_t ifindex, enum datapath_hook *hook);
 
 /*
+ * Somebody may have taken away what datapath_attach() attached: then it is attached again, and 1 is returned. 0: it is
+ * there; or a negative errno, and nothing is attached.
+ */
+int datapath_attach_again(struct datapath *datapath, uint32_t ifindex, enum datapath_hook *hook);
+
+/*
  * Ends what was attached to an interface, by us or by an earlier process with the same
  * pins. An interface that is gone, or never had anything, is no error.
  */
@@ -94,6 +104,7 @@ int datapath_others(const struct datapath *datapath, uint32_t ifindex,
 		    struct datapath_others *others);
 
 /*
+ * The switch, which is independent of what is attached: without a word for the interface the program does nothing there.
  * Which families the program forwards for packets that come in by an interface, in which of
  * the FIB's tables it looks them up, and what else it has to heed there: FIB_IF_LOCAL or 0.
  * -ENOSPC: the entry is taken by another ifindex that is equal modulo FIB_MAX_INTERFACES.
@@ -101,17 +112,14 @@ int datapath_others(const struct datapath *datapath, uint32_t ifindex,
 int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
 			   bool v6, uint64_t more);
 
-/*
- * The tables are true as of now: without such a word packets are the kernel's once hold_ms are over. Called by the thread that
- * attaches.
- */
+/* The tables are true as of now: without such a word packets are the kernel's once hold_ms are over. */
 void datapath_alive(struct datapath *datapath);
 /* hold_ms from the next word on. Any thread. */
 void datapath_hold(struct datapath *datapath, unsigned int hold_ms);
 
 /*
  * What an earlier process left goes on forwarding while the tables are filled anew: its program where datapath_attach() found
- * it. Called by the thread that attaches.
+ * it.
  */
 bool datapath_has_predecessor(const struct datapath *datapath);
 /*
@@ -121,9 +129,22 @@ typedef bool (*datapath_nexthop_cb)(void *arg, const struct fib_nexthop_key *key
 				    const struct fib_adjacency *adjacency);
 void datapath_predecessor_check(struct datapath *datapath, datapath_nexthop_cb is_good, void *arg);
 /*
- * Puts our program in place of the earlier one everywhere, without a gap, and our pins in place of its. Interfaces where
- * that fails are detached, which is counted in the return value.
+ * What the earlier process's program may forward that comes in by an interface, as in datapath_interface_set(), which does this
+ * too. What it did not forward it does not start to.
  */
+void datapath_predecessor_restrict(struct datapath *datapath, uint32_t ifindex, uint16_t table,
+				   bool v4, bool v6, uint64_t more);
+/* It forwards nothing any more: its tables contradict what is true. At once, wherever it is attached. */
+void datapath_predecessor_halt(struct datapath *datapath);
+
+/*
+ * Replacing it has two parts. The first, of the thread that attaches, puts our program in its place on all interfaces where
+ * datapath_attach() found it, without a gap; what is attached from then on is ours. Interfaces where that fails are detached,
+ * which is counted in the return value. The second, of the thread that writes the tables, puts our pins in place of its; where its program is
+ * still attached it forwards nothing. datapath_take_over() does both.
+ */
+unsigned int datapath_replace(struct datapath *datapath);
+void datapath_predecessor_end(struct datapath *datapath);
 unsigned int datapath_take_over(struct datapath *datapath);
 /* Whether what is to be replaced is another one of this process, which others keep true meanwhile. */
 bool datapath_replaces_own(const struct datapath *datapath);

@@ -9,11 +9,11 @@
 
 struct dplane_ebpf_bpf;
 
-/* Where the program is attached. */
 /* linux/bpf.h has them from 6.6 on, and the headers may be older than the kernel */
 #define DATAPATH_TCX_INGRESS 46
 #define DATAPATH_TCX_EGRESS 47
 
+/* Where the program is attached. */
 struct attachment {
 	struct attachment *next;
 	uint32_t ifindex;
@@ -47,9 +47,12 @@ struct datapath {
 
 	char pin_dir[PATH_MAX - NAME_MAX]; /* "": pin nothing */
 	int lock_fd;			   /* of pin_dir, locked as long as we live */
+	int mount_fd; /* where links are pinned if pin_dir is "": see pins.c; or -1 */
 
 	bool clsact_only;
-	struct attachment *attachments;
+	struct attachment *attachments; /* of the thread that attaches, as defers_to is */
+	uint32_t
+		defers_to; /* the program that is left where it is attached until it is replaced; 0: none */
 	/* the earlier process's counters, and what they were when we began; NULL: there was none */
 	struct fib_cpu_counters *earlier;
 	uint32_t earlier_cpus;
@@ -74,21 +77,23 @@ struct datapath {
  */
 bool pins_open(struct datapath *datapath, const struct datapath *replaces, char *error,
 	       size_t error_len);
+/* See that nothing of others is in it. After the program was opened, whose maps tell what is ours. False as above. */
+bool pins_prepare(const struct datapath *datapath, char *error, size_t error_len);
 /* Pin maps and program, in place of what an earlier process left. */
 bool pins_make(struct datapath *datapath, char *error, size_t error_len);
 void pins_remove(struct datapath *datapath);
 void pins_close(struct datapath *datapath);
-/* PIN/links/IFINDEX; false: nothing is pinned, or the name is too long. */
+/* Where an interface's link is pinned; false: nowhere, or the name is too long. */
 bool pins_link_path(const struct datapath *datapath, uint32_t ifindex, char path[PATH_MAX]);
+/* That an interface's clsact qdisc was made by one of us, told to those that come later. */
+void pins_note_qdisc(const struct datapath *datapath, uint32_t ifindex, bool is_ours);
+bool pins_has_qdisc(const struct datapath *datapath, uint32_t ifindex);
 
 /* ---- attach.c ---- */
 
 void attach_close(struct datapath *datapath, bool keep);
 /* See datapath_leave(). */
 void attach_leave(struct datapath *datapath);
-
-/* Ours in place of the predecessor's where that was put off, or where the predecessor may have come in between. Negative errno. */
-int attach_take_over(struct datapath *datapath, struct attachment *attachment);
 
 /* ---- predecessor.c ---- */
 
@@ -97,9 +102,6 @@ void predecessor_open(struct datapath *datapath);
 /* The predecessor is another one of this process. False: out of memory. */
 bool predecessor_own(struct datapath *datapath, const struct datapath *own);
 void predecessor_close(struct datapath *datapath);
-/* As datapath_interface_set(), but what the earlier process did not forward it does not start to. */
-void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
-			       bool v6, uint64_t more);
 /* Adds what the earlier process's program has counted in our time, to the last packet. */
 void predecessor_add_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT_MAX]);
 void predecessor_alive(struct datapath *datapath, uint64_t until);
@@ -107,6 +109,10 @@ void predecessor_alive(struct datapath *datapath, uint64_t until);
 /* ---- own.c ---- */
 
 void own_free(struct datapath *datapath);
+/* ---- tables.c ---- */
+
+/* Nothing that comes in anywhere is forwarded by the program that reads these words. */
+void interfaces_clear(uint64_t *words);
 
 /* ---- grace.c ---- */
 

@@ -210,7 +210,8 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 		snprintf(error, error_len, "out of memory");
 		return NULL;
 	}
-	datapath->lock_fd = datapath->grace_inner_fd = datapath->grace_outer_fd = -1;
+	datapath->lock_fd = datapath->mount_fd = -1;
+	datapath->grace_inner_fd = datapath->grace_outer_fd = -1;
 	datapath->clsact_only = config->clsact_only;
 	datapath->hold_ns = (uint64_t)config->hold_ms * 1000000ull;
 	datapath->geometry = config->geometry;
@@ -237,7 +238,7 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 		explain(err, error, error_len);
 		goto failed;
 	}
-	if (!grace_open(datapath, error, error_len))
+	if (!pins_prepare(datapath, error, error_len) || !grace_open(datapath, error, error_len))
 		goto failed;
 	if (!config->replaces) {
 		predecessor_open(datapath);
@@ -271,6 +272,13 @@ static void datapath_free(struct datapath *datapath)
 	free(datapath);
 }
 
+/* All packets are the kernel's, at once, wherever programs of ours are attached and for how long. */
+static void forward_nothing(struct datapath *datapath)
+{
+	interfaces_clear(datapath->interfaces);
+	datapath_predecessor_halt(datapath);
+}
+
 void datapath_close(struct datapath *datapath, bool keep)
 {
 	if (!datapath)
@@ -278,6 +286,8 @@ void datapath_close(struct datapath *datapath, bool keep)
 	/* what goes on forwarding is ours, whether full or not: nobody looks after the other */
 	if (keep)
 		datapath_take_over(datapath);
+	else
+		forward_nothing(datapath);
 	attach_close(datapath, keep);
 	if (!keep)
 		pins_remove(datapath);
@@ -288,6 +298,8 @@ void datapath_leave(struct datapath *datapath)
 {
 	if (!datapath)
 		return;
+	/* nobody keeps its tables true any more, wherever its program is still attached */
+	interfaces_clear(datapath->interfaces);
 	attach_leave(datapath);
 	datapath_free(datapath);
 }

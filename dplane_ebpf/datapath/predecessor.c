@@ -135,10 +135,13 @@ void predecessor_open(struct datapath *datapath)
 			pinned_array(datapath, "fib_nexthop", nexthop_size(predecessor));
 		predecessor->interfaces = pinned_array(datapath, "interfaces", INTERFACES_SIZE);
 	}
-	if (predecessor->nexthop && predecessor->interfaces && open_counters(datapath, predecessor))
+	if (predecessor->nexthop && predecessor->interfaces &&
+	    open_counters(datapath, predecessor)) {
 		datapath->predecessor = predecessor;
-	else
+		datapath->defers_to = predecessor->program;
+	} else {
 		predecessor_free(predecessor);
+	}
 }
 
 bool predecessor_own(struct datapath *datapath, const struct datapath *own)
@@ -165,6 +168,7 @@ bool predecessor_own(struct datapath *datapath, const struct datapath *own)
 	predecessor->program = info.id;
 	predecessor->own = own;
 	datapath->predecessor = predecessor;
+	datapath->defers_to = predecessor->program;
 	return true;
 }
 
@@ -214,8 +218,8 @@ void predecessor_alive(struct datapath *datapath, uint64_t until)
 				 __ATOMIC_RELEASE);
 }
 
-void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,
-			       bool v6, uint64_t more)
+void datapath_predecessor_restrict(struct datapath *datapath, uint32_t ifindex, uint16_t table,
+				   bool v4, bool v6, uint64_t more)
 {
 	struct predecessor *predecessor = datapath->predecessor;
 	const struct fib_header *ours = datapath->memory[FIB_ARRAY_HEADER];
@@ -233,6 +237,14 @@ void predecessor_interface_set(struct datapath *datapath, uint32_t ifindex, uint
 		    ours->kernel_table[table % FIB_MAX_TABLES])
 		allowed = 0;
 	__atomic_store_n(entry, allowed, __ATOMIC_RELEASE);
+}
+
+void datapath_predecessor_halt(struct datapath *datapath)
+{
+	const struct predecessor *predecessor = datapath->predecessor;
+
+	if (predecessor && !predecessor->own)
+		interfaces_clear(predecessor->interfaces);
 }
 
 static void word_mac(uint64_t word, uint8_t mac[6])
@@ -264,22 +276,23 @@ void datapath_predecessor_check(struct datapath *datapath, datapath_nexthop_cb i
 	}
 }
 
-unsigned int datapath_take_over(struct datapath *datapath)
+void datapath_predecessor_end(struct datapath *datapath)
 {
-	unsigned int failed = 0;
 	char error[256];
 
 	if (!datapath->predecessor)
-		return 0;
-	for (struct attachment *a = datapath->attachments, *next; a; a = next) {
-		next = a->next;
-		if (attach_take_over(datapath, a)) {
-			datapath_detach(datapath, a->ifindex);
-			failed++;
-		}
-	}
+		return;
+	/* it may still be attached where we are not */
+	datapath_predecessor_halt(datapath);
 	end(datapath);
 	if (!pins_make(datapath, error, sizeof(error)))
 		dpe_log(LOG_ERR, "%s; if zebra is killed the kernel alone forwards", error);
+}
+
+unsigned int datapath_take_over(struct datapath *datapath)
+{
+	unsigned int failed = datapath->predecessor ? datapath_replace(datapath) : 0;
+
+	datapath_predecessor_end(datapath);
 	return failed;
 }

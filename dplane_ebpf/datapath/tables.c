@@ -20,11 +20,17 @@ int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t
 	uint64_t flags = (v4 ? FIB_IF_V4 : 0) | (v6 ? FIB_IF_V6 : 0);
 	uint64_t value = flags ? (uint64_t)table << 48 | flags | more | ifindex : 0;
 
-	predecessor_interface_set(datapath, ifindex, table, v4, v6, more);
+	datapath_predecessor_restrict(datapath, ifindex, table, v4, v6, more);
 	if (old && (uint32_t)old != ifindex)
 		return flags ? -ENOSPC : 0;
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 	return 0;
+}
+
+void interfaces_clear(uint64_t *words)
+{
+	for (uint32_t i = 0; i < FIB_MAX_INTERFACES; i++)
+		__atomic_store_n(&words[i], 0, __ATOMIC_RELEASE);
 }
 
 void datapath_alive(struct datapath *datapath)

@@ -143,8 +143,12 @@ void bypass_read(struct links *links)
 		   (links->bypass_v6 & ~rules) | rule_bypass(links, true));
 	if (!links->watch || !bypass_watch_take(links->watch, &view))
 		return;
+	links->viewed = true;
 	bypass_apply(links, &view);
 	bypass_view_clear(&view);
+	/* whoever changes filters may have taken ours away */
+	if (links->attacher)
+		attacher_check(links->attacher);
 }
 
 /* ---- what comes of it ---- */

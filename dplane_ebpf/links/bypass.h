@@ -41,11 +41,14 @@ void bypass_view_clear(struct bypass_view *view);
 struct bypass_watch;
 
 /*
- * Opens the sockets in the caller's network namespace, and reads all there is. wake_fd is written to whenever
- * there is a view to take. NULL: out of memory; what cannot be read is in the view, as unknown.
+ * Opens the sockets in the caller's network namespace. wake_fd is written to whenever
+ * there is a view to take. NULL: out of memory.
  */
 struct bypass_watch *bypass_watch_open(const struct datapath *datapath, int wake_fd);
-/* Starts the thread, with the caller's capabilities. An errno. */
+/*
+ * Starts the thread, with the caller's capabilities. It reads all there is; what cannot be read is in the view, as unknown. An
+ * errno.
+ */
 int bypass_watch_start(struct bypass_watch *watch);
 /* Ends the thread if there is one, and frees. NULL is fine. */
 void bypass_watch_close(struct bypass_watch *watch);

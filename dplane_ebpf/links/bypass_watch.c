@@ -272,9 +272,8 @@ struct bypass_watch *bypass_watch_open(const struct datapath *datapath, int wake
 		/* first listen, then read: so nothing is missed in between */
 		watch->source[i].fd =
 			kinds[i].bus < 0 ? -1 : open_notifications(kinds[i].bus, kinds[i].group);
-		read_source(watch, i);
+		watch->source[i].due = 1;
 	}
-	hand_over(watch);
 	return watch;
 }
 

@@ -3,7 +3,6 @@
 #include "dplane_ebpf/links/links_internal.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <syslog.h>
@@ -21,7 +20,7 @@
 #endif
 
 #define RP_FILTER_STRICT 1
-#define JUDGE_BATCH 16
+#define JUDGE_BATCH 256
 
 struct interface *interface_find(struct links *links, uint32_t ifindex)
 {
@@ -113,25 +112,18 @@ bool interface_is_port(const struct interface *interface)
 	return interface->master && !interface_is_vrf_member(interface);
 }
 
-/* Packets are the kernel's from the first step on. */
+/* Packets are the kernel's when this returns; the program goes when nobody is held up by that. */
 static void detach(struct links *links, struct interface *interface)
 {
-	int err;
-
-	if (interface->use_v4 || interface->use_v6)
+	/* at first sight there may be what an earlier process left */
+	if (!interface->seen || interface->use_v4 || interface->use_v6)
 		datapath_interface_set(links->datapath, interface->ifindex, interface->table, false,
 				       false, 0);
 	interface->use_v4 = interface->use_v6 = false;
-	/* at first sight there may be what an earlier process left */
-	if (!interface->attached && interface->seen)
+	if (!interface->asked && interface->seen)
 		return;
-	err = datapath_detach(links->datapath, interface->ifindex);
-	if (err && interface->known && err != -ENODEV && err != -ENOENT) {
-		links->errors++;
-		dpe_log(LOG_WARNING, "interface %s: cannot detach: %s", interface->name,
-			strerror(-err));
-	}
-	interface->attached = false;
+	attacher_let_go(links->attacher, interface->ifindex, !interface->known);
+	interface->asked = interface->attached = false;
 	interface->hook = DATAPATH_HOOK_NONE;
 }
 
@@ -373,26 +365,55 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 	}
 }
 
-/* 0, or a negative errno and the reason; then the interface is as if it had never been attached. */
-static int attach(struct links *links, struct interface *interface, bool v4, bool v6, bool changed,
-		  char *reason, size_t size)
+static uint64_t local_flag(const struct interface *interface)
 {
-	enum datapath_hook hook = DATAPATH_HOOK_NONE;
+	return interface->local_first ? FIB_IF_LOCAL : 0;
+}
+
+/* The program is not there, yet or at all: what an earlier process's may do is restricted all the same. */
+static void not_attached(struct links *links, struct interface *interface, bool v4, bool v6)
+{
+	if (interface->use_v4 || interface->use_v6)
+		datapath_interface_set(links->datapath, interface->ifindex, interface->table, false,
+				       false, 0);
+	else
+		datapath_predecessor_restrict(links->datapath, interface->ifindex, interface->table,
+					      v4, v6, local_flag(interface));
+	interface->use_v4 = interface->use_v6 = interface->attached = false;
+	interface->hook = DATAPATH_HOOK_NONE;
+}
+
+/*
+ * 0, or a negative errno and the reason; then the interface is as if it had never been attached. -EINPROGRESS: the attacher is
+ * at it, and the interface will be judged again.
+ */
+static int attach(struct links *links, struct interface *interface, bool v4, bool v6,
+		  bool changed, char *reason, size_t size)
+{
+	enum attacher_state state;
+	enum datapath_hook hook;
 	int err = 0;
 
-	if (!interface->attached) {
-		err = datapath_attach(links->datapath, interface->ifindex, &hook);
-		if (err) {
+	state = attacher_want(links->attacher, interface->ifindex, interface->again, &hook, &err);
+	interface->again = false;
+	interface->asked = true;
+	if (state != ATTACHER_ATTACHED) {
+		not_attached(links, interface, v4, v6);
+		/* what went wrong the last time is worth more than that it is tried again */
+		if (state == ATTACHER_FAILED)
 			snprintf(reason, size, "attach failed: %s", strerror(-err));
-			return err;
-		}
-		interface->attached = true;
-		interface->hook = hook;
+		else if (interface->retry)
+			memcpy(reason, interface->reason, size);
+		else
+			snprintf(reason, size, "attaching");
+		return state == ATTACHER_FAILED ? err : -EINPROGRESS;
 	}
+	interface->attached = true;
+	interface->hook = hook;
 	if (v4 == interface->use_v4 && v6 == interface->use_v6 && !changed)
 		return 0;
 	err = datapath_interface_set(links->datapath, interface->ifindex, interface->table, v4, v6,
-				     interface->local_first ? FIB_IF_LOCAL : 0);
+				     local_flag(interface));
 	if (err) {
 		detach(links, interface);
 		if (err == -ENOSPC)
@@ -493,9 +514,12 @@ static void judge_one(struct links *links, struct interface *interface)
 	else
 		detach(links, interface);
 	interface->seen = interface->known;
-	interface->retry = err != 0;
+	if (err != -EINPROGRESS)
+		interface->retry = err != 0;
 
-	if (err && strcmp(reason, interface->reason) != 0) {
+	if (err == -EINPROGRESS) {
+		/* told when it is done */
+	} else if (err && strcmp(reason, interface->reason) != 0) {
 		links->errors++;
 		dpe_log(LOG_WARNING, "interface %s: %s; its packets stay with the kernel",
 			interface->name, reason);
@@ -509,10 +533,7 @@ static void judge_one(struct links *links, struct interface *interface)
 	tell_nexthops(links, interface);
 }
 
-/*
- * Next hops that can be used no more, before anything else: attaching and detaching may wait for whoever changes a link, for
- * milliseconds.
- */
+/* Next hops that can be used no more, before anything else: packets are lost meanwhile. */
 static void nexthops_first(struct links *links)
 {
 	list_for_each(n, &links->dirty) {
@@ -520,9 +541,10 @@ static void nexthops_first(struct links *links)
 	}
 }
 
-/* Judges the changed ones: those that are gone, and then at most so many. */
-static void judge_changed(struct links *links, unsigned int most)
+void interface_judge_changed(struct links *links)
 {
+	unsigned int most = JUDGE_BATCH;
+
 	nexthops_first(links);
 	/* those that are gone first: what they held may be what others wait for */
 	list_for_each(n, &links->dirty) {
@@ -544,23 +566,37 @@ static void judge_changed(struct links *links, unsigned int most)
 	}
 }
 
-void interface_judge_changed(struct links *links)
-{
-	judge_changed(links, UINT_MAX);
-}
-
-void interface_judge_some(struct links *links)
-{
-	judge_changed(links, JUDGE_BATCH);
-}
-
 void interface_retry(struct links *links)
 {
 	list_for_each(n, &links->all) {
 		struct interface *interface = container_of(n, struct interface, in_all);
 
-		if (interface->retry)
-			interface_changed(links, interface);
+		if (!interface->retry)
+			continue;
+		interface->again = true;
+		interface_changed(links, interface);
+	}
+}
+
+void interface_read_news(struct links *links)
+{
+	struct attacher_news news;
+
+	while (attacher_take(links->attacher, &news)) {
+		struct interface *interface = interface_find(links, news.ifindex);
+
+		if (!interface || !interface->known)
+			continue;
+		if (news.unloosed) {
+			links->errors++;
+			dpe_log(LOG_WARNING, "interface %s: cannot detach: %s", interface->name,
+				strerror(-news.unloosed));
+		}
+		if (news.mended)
+			dpe_log(LOG_WARNING,
+				"interface %s: somebody took the program away; it is attached again",
+				interface->name);
+		interface_changed(links, interface);
 	}
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The link thread: starts, waits for netlink and the FIB, reads all again after an overrun, stops. */
+/*
+ * The link thread: starts, reads all there is, waits for netlink, the FIB and the other threads, reads all again after an overrun,
+ * stops. It never waits for the kernel's lock of the network configuration (RTNL) but to read everything: see links_internal.h.
+ */
 #include "dplane_ebpf/links/links_internal.h"
 
 #include <errno.h>
@@ -46,8 +49,6 @@ static int read_all(struct links *links)
 	err = netlink_dump_all(links);
 	if (!err)
 		interface_sweep(links);
-	bypass_read(links);
-	interface_judge_changed(links);
 	return err;
 }
 
@@ -55,11 +56,15 @@ static void resync(struct links *links)
 {
 	int err;
 
-	links->resyncs++;
-	if (!links->told_resync)
-		dpe_log(LOG_INFO, "links: netlink overran its buffer, everything is read again");
-	links->told_resync = true;
+	if (links->read) {
+		links->resyncs++;
+		if (!links->told_resync)
+			dpe_log(LOG_INFO,
+				"links: netlink overran its buffer, everything is read again");
+		links->told_resync = true;
+	}
 	err = read_all(links);
+	links->read |= !err;
 	if (!err)
 		return;
 	links->errors++;
@@ -69,15 +74,60 @@ static void resync(struct links *links)
 	links->resync_at = links_now() + RESYNC_RETRY_MS;
 }
 
+/*
+ * Before that nothing is judged: an interface must not be used where that would bypass something, and what an earlier process left
+ * must not be taken for wrong.
+ */
+static bool is_ready(const struct links *links)
+{
+	return links->read && links->viewed;
+}
+
 static void tick(struct links *links, unsigned int ticks)
 {
-	datapath_alive(links->datapath);
+	if (is_ready(links))
+		datapath_alive(links->datapath);
 	if (ticks % ASK_TICKS == 0)
 		nexthop_retry(links);
 	if (ticks % RETRY_TICKS == 0) {
 		interface_retry(links);
 		neighbour_retry(links);
 	}
+}
+
+/* The next time that something is to be done without being told. */
+static uint64_t next_due(const struct links *links, uint64_t next_tick, uint64_t now)
+{
+	uint64_t due = next_tick;
+
+	if (is_ready(links) && !list_empty(&links->dirty))
+		return now;
+	if (links->resync && links->resync_at < due)
+		due = links->resync_at;
+	if (predecessor_due(links) < due)
+		due = predecessor_due(links);
+	return due;
+}
+
+static void handle(struct links *links)
+{
+	bool was_ready = is_ready(links);
+
+	netlink_read_events(links);
+	if (links->rules_changed && !links->resync)
+		rule_read_again(links);
+	if (links->resync && links_now() >= links->resync_at)
+		resync(links);
+	bypass_read(links);
+	interface_read_news(links);
+	if (is_ready(links)) {
+		interface_judge_changed(links);
+		nexthop_read_queue(links);
+	}
+	predecessor_look(links);
+	if (!was_ready && is_ready(links))
+		datapath_alive(links->datapath);
+	netlink_read_errors(links);
 }
 
 static void *run(void *arg)
@@ -93,7 +143,7 @@ static void *run(void *arg)
 
 	pthread_setname_np(pthread_self(), "dpe-links");
 	while (!links->stop) {
-		uint64_t now = links_now(), until = list_empty(&links->dirty) ? next_tick : now;
+		uint64_t now = links_now(), until = next_due(links, next_tick, now);
 		eventfd_t value;
 
 		/* while a failed reading waits to be repeated, events would only be thrown away */
@@ -101,21 +151,11 @@ static void *run(void *arg)
 		poll(fds, sizeof(fds) / sizeof(fds[0]), until > now ? until - now : 0);
 		eventfd_read(links->wake_fd, &value);
 
-		netlink_read_events(links);
-		if (links->rules_changed && !links->resync)
-			rule_read_again(links);
-		if (links->resync && links_now() >= links->resync_at)
-			resync(links);
-		bypass_read(links);
-		interface_judge_some(links);
-		predecessor_look(links);
-		nexthop_read_queue(links);
-		netlink_read_errors(links);
+		handle(links);
 		if (links_now() >= next_tick) {
 			tick(links, ++ticks);
 			next_tick = links_now() + TICK_MS;
 		}
-		interface_judge_some(links);
 	}
 	return NULL;
 }
@@ -137,6 +177,7 @@ static void links_free(struct links *links)
 {
 	links->stop = true;
 	route_watch_close(links->routes);
+	attacher_stop(links->attacher);
 	bypass_watch_close(links->watch);
 	free(links->allowed);
 	free((void *)links->settings.list);
@@ -198,23 +239,12 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 	links->routes = route_watch_open(fib, &links->local_wide, links->wake_fd, error, error_len);
 	if (!links->routes)
 		goto failed;
-	err = read_all(links);
-	if (err == -EAGAIN || err == -ETIMEDOUT) {
-		/* too much is changing at this moment: the thread reads it again */
-		links->resync = true;
-		links->resync_at = links_now() + RESYNC_RETRY_MS;
-	} else if (err) {
-		snprintf(error, error_len, "links: cannot read interfaces and neighbours: %s",
-			 strerror(-err));
-		goto failed;
-	}
-	links->take_over = false;
 	links->behind = datapath_has_predecessor(datapath);
-	predecessor_look(links);
-	datapath_alive(datapath);
+	/* everything is read by the threads: the kernel may have it wait for others, and the caller must not */
+	links->resync = true;
 	fib_nexthop_watch(fib, nexthop_watcher, links);
-	nexthop_read_queue(links);
-	err = bypass_watch_start(links->watch);
+	links->attacher = attacher_start(datapath, links->request_fd, links->wake_fd);
+	err = links->attacher ? bypass_watch_start(links->watch) : errno;
 	if (!err)
 		err = route_watch_start(links->routes);
 	if (!err)
@@ -251,10 +281,20 @@ void links_stop(struct links *links)
 	links_free(links);
 }
 
-void links_take_over(struct links *links)
+void links_take_over(struct links *links, bool at_once)
 {
-	links->take_over = true;
+	links->take_over = at_once ? REPLACE_AT_ONCE : REPLACE_SOON;
 	eventfd_write(links->wake_fd, 1);
+}
+
+void links_freeze(struct links *links)
+{
+	attacher_freeze(links->attacher);
+}
+
+bool links_attaching(struct links *links)
+{
+	return attacher_is_busy(links->attacher);
 }
 
 bool links_behind(const struct links *links)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Interfaces, addresses and neighbours, from netlink. One thread of its own
- * keeps a picture of them, attaches the program where packets are forwarded, tells
+ * keeps a picture of them, says where packets are forwarded, tells
  * the FIB which addresses are the router's own and how each next hop is
- * reached, and keeps next hops resolved. Knows nothing of FRR.
+ * reached, and keeps next hops resolved. Two more do what it must not wait for: one attaches the program and detaches it, one reads
+ * what would be bypassed. Knows nothing of FRR.
  */
 #ifndef DPLANE_EBPF_LINKS_H
 #define DPLANE_EBPF_LINKS_H
@@ -48,9 +49,9 @@ enum links_bypass {
 void links_prepare(void);
 
 /*
- * Open the sockets in the caller's network namespace, read everything that
- * is there, then start the thread. The thread inherits the caller's
- * effective capabilities and needs CAP_NET_ADMIN and CAP_SYS_ADMIN. bypass: where links_bypass_allow() holds from the
+ * Open the sockets in the caller's network namespace and start the threads, which read everything that
+ * is there; the caller waits for nothing. The threads inherit the caller's
+ * effective capabilities and need CAP_NET_ADMIN and CAP_SYS_ADMIN. bypass: where links_bypass_allow() holds from the
  * start, names with '+' between them, or "all"; NULL or empty: nowhere.
  * NULL and one line in error otherwise.
  */
@@ -86,18 +87,23 @@ int links_configure(struct links *links, const struct links_settings *settings);
 
 /*
  * Ends the thread, after it has let go of the neighbours of next hops that the FIB has no more.
- * Attachments are left to datapath_close(); neighbours of next hops still in use stay managed by the
+ * It takes as long as the attachment that is being made, some 12 ms. Attachments are left to datapath_close(); neighbours of next hops still in use stay managed by the
  * kernel, for a program that goes on forwarding. NULL is fine. Before fib_free().
  */
 void links_stop(struct links *links);
 
 /*
- * The tables are full, or what an earlier process left contradicts them: its program is replaced by ours, soon. Any thread.
- * Nothing happens where there is none.
+ * The tables are full: what an earlier process left is replaced by ours, without a gap, soon. at_once: what is there contradicts
+ * ours. It forwards no more packets, and the kernel those that ours do not yet. Any thread. Nothing happens where there is none.
  */
-void links_take_over(struct links *links);
+void links_take_over(struct links *links, bool at_once);
 /* Whether an earlier one is still to be replaced. Any thread. */
 bool links_behind(const struct links *links);
+
+/* Nothing is attached or detached any more; what packets come in where is forwarded is still told. Any thread. */
+void links_freeze(struct links *links);
+/* Whether something is being attached at this moment: after links_freeze() not for long. Any thread. */
+bool links_attaching(struct links *links);
 
 struct links_interface {
 	uint32_t ifindex;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of links/ share. All state belongs to the link thread (and to
- * the caller of links_start() before there is one), but for what is marked.
+ * What the files of links/ share. All state belongs to the link thread, but for what is marked.
  *
  * Netlink messages change the tables of interfaces, addresses and neighbours. Interfaces
- * that changed are put on a list, and judged once the batch has been read: attached or
- * detached, and their next hops resolved anew. Everything hangs on its interface, which
+ * that changed are put on a list, and judged once the batch has been read: whether packets that come in there are forwarded,
+ * and their next hops resolved anew. Everything hangs on its interface, which
  * may be known by its number alone for as long as something does.
+ *
+ * Three threads: the link thread reads events and writes tables, and waits for nothing; what the kernel takes its time for
+ * (programs, requests) is the attacher's (attacher.h), and reading what would be bypassed the watch's (bypass.h).
  */
 #ifndef DPLANE_EBPF_LINKS_INTERNAL_H
 #define DPLANE_EBPF_LINKS_INTERNAL_H
@@ -15,6 +17,7 @@
 #include <stdatomic.h>
 #include <linux/netlink.h>
 
+#include "dplane_ebpf/links/attacher.h"
 #include "dplane_ebpf/links/bypass.h"
 #include "dplane_ebpf/links/links.h"
 #include "dplane_ebpf/links/route.h"
@@ -64,8 +67,10 @@ struct interface {
 
 	/* how it is used now */
 	enum datapath_hook hook;
-	bool attached;
-	bool seen; /* judged before */
+	bool attached; /* and in use: what is attached and not in use is the attacher's */
+	bool asked;    /* of the attacher, that it be attached */
+	bool again;    /* and that it be tried again */
+	bool seen;     /* judged before */
 	bool use_v4, use_v6;
 	uint16_t table;	  /* the FIB's, in which packets and own addresses belong */
 	bool local_first; /* but before in FIB_TABLE_LOCAL */
@@ -133,6 +138,7 @@ struct rules {
 	bool local_first;		/* those of members of a VRF in table local before */
 	bool main_decided, vrf_decided; /* while they are read: what follows makes no difference */
 };
+enum replacement { REPLACE_NOT, REPLACE_SOON, REPLACE_AT_ONCE };
 
 /* So many next hops may be out of service before the first of them is forgotten. */
 #define OUTAGES_MAX 256u
@@ -144,7 +150,7 @@ struct links {
 	int events_fd;	/* netlink: notifications */
 	int dump_fd;	/* netlink: everything, at the start and after an overrun */
 	int request_fd; /* netlink: neighbours to be resolved; only errors come back */
-	int wake_fd;	/* eventfd: next hops queued, or stop */
+	int wake_fd;	/* eventfd: next hops queued, news of other threads, or stop */
 	uint32_t seq;
 	uint8_t *buffer;
 
@@ -156,12 +162,15 @@ struct links {
 	bool local_first;    /* what interfaces were judged by, of rule_local_first() */
 	uint32_t vrfs;	     /* devices */
 	uint32_t switchdevs; /* interfaces with that said of them */
+	struct attacher *attacher;
 	struct bypass_watch *watch;
+	bool viewed; /* what would be bypassed has been read */
 	struct route_watch *routes;
 	atomic_bool local_wide;	       /* set by it: table local has more than host addresses, */
 	bool local_was_wide;	       /* and whether the interfaces know */
 	uint32_t bypass_v4, bypass_v6; /* bits of enum links_bypass: for all interfaces */
 	uint32_t generation;	       /* raised by each reading of everything */
+	bool read;		       /* everything, once */
 	bool resync;		       /* everything has to be read again, at resync_at */
 	uint64_t resync_at;
 	bool told_refused, told_request, told_memory, told_resync;
@@ -171,10 +180,12 @@ struct links {
 	size_t next_outage;
 
 	pthread_t thread;
-	atomic_bool take_over; /* the earlier process's program is to be replaced */
-	atomic_bool behind;    /* it is still there */
-	uint64_t checked;      /* events, when its next hops were looked at */
-	atomic_bool stop;      /* from here on the program's maps and the FIB stay as they are */
+	_Atomic enum replacement take_over; /* the earlier process's program is to be replaced */
+	atomic_bool behind;		    /* it is still there */
+	bool replacing, halted;	  /* the attacher is at it; it forwards nothing any more */
+	uint64_t replacing_since; /* ms */
+	uint64_t checked;	  /* events, when its next hops were looked at */
+	atomic_bool stop;	  /* from here on the program's maps and the FIB stay as they are */
 	atomic_uint_fast64_t events, resyncs, errors, refused;
 
 	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown; and what follows */
@@ -237,10 +248,13 @@ bool interface_is_vrf_member(const struct interface *interface);
 void interface_changed(struct links *links, struct interface *interface);
 void interface_all_changed(struct links *links);
 void interface_retry(struct links *links);
-/* Attaches, detaches, resolves: whatever the changed interfaces need. */
+/* What the attacher has to tell. */
+void interface_read_news(struct links *links);
+/*
+ * Whatever the changed interfaces need: what is forwarded that comes in there, and how their next hops are reached. So many of
+ * them that a link which fails meanwhile does not wait; others stay on links->dirty.
+ */
 void interface_judge_changed(struct links *links);
-/* So many of them that a link which fails meanwhile does not wait long. Others stay on links->dirty. */
-void interface_judge_some(struct links *links);
 void interface_sweep(struct links *links);
 void interface_free_all(struct links *links);
 
@@ -314,8 +328,10 @@ void neighbour_retry(struct links *links);
 
 /* ---- predecessor.c ---- */
 
-/* Takes out of an earlier process's tables what is not so any more, after events; or replaces them, where that is wanted. */
+/* Takes out of an earlier process's tables what is not so any more, after events; or has them replaced, where that is wanted. */
 void predecessor_look(struct links *links);
+/* When to look again, ms. */
+uint64_t predecessor_due(const struct links *links);
 
 /* ---- nexthop.c ---- */
 

@@ -302,6 +302,7 @@ void netlink_neighbour_use(struct links *links, const struct fib_neigh_key *key,
 	char request[MNL_ALIGN(sizeof(struct nlmsghdr)) + 128];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
 	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
+	int err;
 
 	nlh->nlmsg_type = RTM_NEWNEIGH;
 	nlh->nlmsg_flags = NLM_F_REQUEST | (create ? NLM_F_CREATE : 0);
@@ -315,8 +316,30 @@ void netlink_neighbour_use(struct links *links, const struct fib_neigh_key *key,
 		mnl_attr_put_u32(nlh, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
 		mnl_attr_put_u8(nlh, NDA_PROTOCOL, RTPROT_ZEBRA);
 	}
-	if (send(links->request_fd, nlh, nlh->nlmsg_len, MSG_DONTWAIT) < 0)
-		nexthop_request_failed(links, key, -errno);
+	/* not sent from here: the kernel does at once what is asked, and has the sender wait for its lock */
+	err = attacher_send(links->attacher, nlh);
+	if (err)
+		nexthop_request_failed(links, key, err);
+}
+
+static void request_failed(struct links *links, const struct nlmsghdr *request, int error)
+{
+	struct fib_neigh_key key = {0};
+	const struct nlattr *attr;
+	const struct ndmsg *ndm;
+
+	if (request->nlmsg_type != RTM_NEWNEIGH || !has_header(request, sizeof(*ndm)))
+		return;
+	ndm = mnl_nlmsg_get_payload(request);
+	key.ifindex = ndm->ndm_ifindex;
+	key.family = ndm->ndm_family;
+	mnl_attr_for_each(attr, request, sizeof(*ndm)) {
+		if (mnl_attr_get_type(attr) == NDA_DST &&
+		    mnl_attr_get_payload_len(attr) <= sizeof(key.addr))
+			memcpy(key.addr, mnl_attr_get_payload(attr),
+			       mnl_attr_get_payload_len(attr));
+	}
+	nexthop_request_failed(links, &key, error);
 }
 
 /* The kernel sends the request back with its error: that says which neighbour it was. */
@@ -324,29 +347,19 @@ static void request_error(struct links *links, const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 	const size_t offset = offsetof(struct nlmsgerr, msg);
-	struct fib_neigh_key key = {0};
-	const struct nlattr *attr;
-	const struct ndmsg *ndm;
 
-	if (!has_header(nlh, sizeof(*e)) || !e->error)
-		return;
-	if (!mnl_nlmsg_ok(&e->msg, mnl_nlmsg_get_payload_len(nlh) - offset) ||
-	    e->msg.nlmsg_type != RTM_NEWNEIGH || !has_header(&e->msg, sizeof(*ndm)))
-		return;
-	ndm = mnl_nlmsg_get_payload(&e->msg);
-	key.ifindex = ndm->ndm_ifindex;
-	key.family = ndm->ndm_family;
-	mnl_attr_for_each(attr, &e->msg, sizeof(*ndm)) {
-		if (mnl_attr_get_type(attr) == NDA_DST &&
-		    mnl_attr_get_payload_len(attr) <= sizeof(key.addr))
-			memcpy(key.addr, mnl_attr_get_payload(attr),
-			       mnl_attr_get_payload_len(attr));
-	}
-	nexthop_request_failed(links, &key, e->error);
+	if (has_header(nlh, sizeof(*e)) && e->error &&
+	    mnl_nlmsg_ok(&e->msg, mnl_nlmsg_get_payload_len(nlh) - offset))
+		request_failed(links, &e->msg, e->error);
 }
 
 void netlink_read_errors(struct links *links)
 {
+	uint8_t refused[ATTACHER_REQUEST_MAX];
+	int err;
+
+	while (attacher_take_refused(links->attacher, refused, &err))
+		request_failed(links, (const struct nlmsghdr *)refused, err);
 	for (int i = 0; i < BATCH; i++) {
 		ssize_t len = receive(links, links->request_fd);
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)links->buffer;

@@ -8,6 +8,9 @@
 
 #include "dplane_ebpf/log.h"
 
+/* Nobody says any more when its tables contradict ours, and whoever holds the kernel's lock may keep us from replacing it. */
+#define REPLACE_MS 20
+
 static bool is_good(void *arg, const struct fib_nexthop_key *key,
 		    const struct fib_adjacency *adjacency)
 {
@@ -27,12 +30,14 @@ static bool is_good(void *arg, const struct fib_nexthop_key *key,
 	return !neighbour || !(neighbour->state & NUD_FAILED);
 }
 
-static void take_over(struct links *links)
+/* The program is replaced everywhere: what is left of the earlier one ends. */
+static void end(struct links *links, unsigned int failed)
 {
 	bool own = datapath_replaces_own(links->datapath);
 	const char *whose = own ? "the former" : "an earlier zebra's";
-	unsigned int failed = datapath_take_over(links->datapath);
 
+	datapath_predecessor_end(links->datapath);
+	links->replacing = false;
 	links->behind = false;
 	if (!failed) {
 		dpe_log(LOG_INFO, "took over from %s tables", whose);
@@ -44,13 +49,38 @@ static void take_over(struct links *links)
 		whose, failed);
 }
 
+static void halt(struct links *links)
+{
+	if (!links->halted)
+		datapath_predecessor_halt(links->datapath);
+	links->halted = true;
+}
+
+uint64_t predecessor_due(const struct links *links)
+{
+	return links->replacing && !links->halted ? links->replacing_since + REPLACE_MS
+						  : UINT64_MAX;
+}
+
 void predecessor_look(struct links *links)
 {
+	enum replacement take_over = links->take_over;
+	unsigned int failed;
+
 	if (!datapath_has_predecessor(links->datapath))
 		return;
-	if (links->take_over) {
-		take_over(links);
+	if (take_over == REPLACE_AT_ONCE || links_now() >= predecessor_due(links))
+		halt(links);
+	if (!links->read || !links->viewed)
 		return;
+	if (links->replacing && attacher_replaced(links->attacher, &failed)) {
+		end(links, failed);
+		return;
+	}
+	if (take_over && !links->replacing) {
+		links->replacing = true;
+		links->replacing_since = links_now();
+		attacher_replace(links->attacher);
 	}
 	if (links->checked != links->events)
 		datapath_predecessor_check(links->datapath, is_good, links);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "dplane_ebpf/datapath/datapath.h"
 #include "dplane_ebpf/fib/fib.h"
@@ -32,6 +33,14 @@ void bed_make_network(void);
 /* Checked fixture: a program and empty tables, forwarding both families at "in". */
 void bed_setup(void);
 void bed_teardown(void);
+
+/* The kernel detaches what was let go of in its own time. */
+#define expect_soon(condition) \
+	do { \
+		for (int ms_ = 0; ms_ < 5000 && !(condition); ms_++) \
+			usleep(1000); \
+		ck_assert_msg(condition, "in vain: %s", #condition); \
+	} while (0)
 
 /* Runs a shell command that must succeed. */
 void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));

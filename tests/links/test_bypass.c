@@ -77,21 +77,6 @@ static void setup(void)
 	ck_assert_ptr_nonnull(fib);
 }
 
-static void start(const char *bypass)
-{
-	char error[256] = "";
-
-	links = links_start(fib, datapath, bypass, error, sizeof(error));
-	ck_assert_msg(links != NULL, "links_start: %s", error);
-}
-
-static void teardown(void)
-{
-	links_stop(links);
-	fib_free(fib);
-	datapath_close(datapath, false);
-}
-
 static struct links_interface get(const char *name)
 {
 	struct links_interface *list, found = {0};
@@ -103,6 +88,22 @@ static struct links_interface get(const char *name)
 	}
 	free(list);
 	return found;
+}
+
+static void start(const char *bypass)
+{
+	char error[256] = "";
+
+	links = links_start(fib, datapath, bypass, error, sizeof(error));
+	ck_assert_msg(links != NULL, "links_start: %s", error);
+	wait_for(get("y0").v4);
+}
+
+static void teardown(void)
+{
+	links_stop(links);
+	fib_free(fib);
+	datapath_close(datapath, false);
 }
 
 /* ---- what the kernel says ---- */
@@ -412,7 +413,8 @@ START_TEST(without_permission)
 	ck_assert_int_eq(syscall(SYS_capset, &header, none), 0);
 	watch = bypass_watch_open(datapath, fd);
 	ck_assert_ptr_nonnull(watch);
-	ck_assert(bypass_watch_take(watch, &view));
+	ck_assert_int_eq(bypass_watch_start(watch), 0);
+	wait_for(bypass_watch_take(watch, &view));
 	ck_assert(view.v4 & BYPASS_BIT(UNKNOWN) && view.v6 & BYPASS_BIT(UNKNOWN));
 	bypass_view_clear(&view);
 	ck_assert(!bypass_watch_take(watch, &view));
@@ -430,7 +432,7 @@ START_TEST(allowed_while_it_runs)
 {
 	run("ip rule add pref 100 from 10.9.0.0/16 lookup 77");
 	start("y0+later");
-	ck_assert(!get("x0").v4 && get("x0").v6 && get("x0").bypass == BYPASS_BIT(RULES));
+	wait_for(!get("x0").v4 && get("x0").v6 && get("x0").bypass == BYPASS_BIT(RULES));
 	ck_assert(get("y0").v4 && get("y0").bypass_allowed && get("y0").bypass);
 	ck_assert_str_eq(get("x0").reason, "IPv4: policy rules beyond the default ones (ip rule)");
 	run("tc qdisc add dev x0 clsact && tc filter add dev x0 ingress protocol all pref 10 u32 match u32 0 0 flowid 1:1");
@@ -544,11 +546,12 @@ START_TEST(programs_of_others_at_tcx)
 	int before = attach_foreign("x0", TCX_INGRESS), behind, egress;
 
 	start(NULL);
+	wait_for(get("x0").v4);
 	if (get("x0").hook != DATAPATH_HOOK_TCX) {
 		close(before);
 		return; /* a kernel without */
 	}
-	ck_assert(get("x0").v4 && !get("x0").bypass);
+	ck_assert(!get("x0").bypass);
 	egress = attach_foreign("x0", TCX_EGRESS);
 	behind = attach_foreign("y0", TCX_INGRESS);
 	read_again();
@@ -556,9 +559,8 @@ START_TEST(programs_of_others_at_tcx)
 	ck_assert_uint_eq(get("x0").bypass, BYPASS_BIT(EGRESS_FILTER));
 	wait_for(!get("y0").v4 && get("y0").bypass == BYPASS_BIT(INGRESS_FILTER));
 	ck_assert_int_eq(get("y0").hook, DATAPATH_HOOK_NONE);
-	/* now ours is not there, and attached anew it is the last one */
-	read_again();
-	wait_for(get("y0").v4 && !get("y0").bypass);
+	/* soon ours is not there, and attached anew it is the last one */
+	wait_for((read_again(), get("y0").v4 && !get("y0").bypass));
 	close(egress);
 	read_again();
 	wait_for(!get("x0").out_to_kernel);

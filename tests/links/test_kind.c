@@ -54,6 +54,8 @@ static void setup(void)
 	list_init(&links->dirty);
 	pthread_mutex_init(&links->lock, NULL);
 	pthread_mutex_init(&links->queue_lock, NULL);
+	links->attacher = attacher_start(datapath, -1, links->wake_fd);
+	ck_assert_ptr_nonnull(links->attacher);
 	fib_nexthop_watch(fib, nexthop_watcher, links);
 
 	member.nexthop.ifindex = device;
@@ -65,6 +67,7 @@ static void setup(void)
 static void teardown(void)
 {
 	fib_nexthop_watch(fib, NULL, NULL);
+	attacher_stop(links->attacher);
 	nexthop_free_all(links);
 	interface_free_all(links);
 	close(links->wake_fd);
@@ -74,6 +77,23 @@ static void teardown(void)
 }
 
 /* ---- messages ---- */
+
+/* What changed is judged, and once more when the program is attached. */
+static void judge(void)
+{
+	const struct interface *interface;
+
+	interface_judge_changed(links);
+	for (int ms = 0; ms < 5000; ms++) {
+		interface = interface_find(links, device);
+		if (!interface || strcmp(interface->reason, "attaching") != 0)
+			return;
+		usleep(1000);
+		interface_read_news(links);
+		interface_judge_changed(links);
+	}
+	ck_abort_msg("never attached");
+}
 
 struct sort {
 	const char *kind; /* NULL: a physical one */
@@ -110,7 +130,7 @@ static void say_link(const struct sort *sort)
 		mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, sort->master_kind);
 	mnl_attr_nest_end(nlh, info);
 	interface_message(links, nlh);
-	interface_judge_changed(links);
+	judge();
 }
 
 static void say_gone(void)
@@ -121,7 +141,7 @@ static void say_gone(void)
 	nlh->nlmsg_type = RTM_DELLINK;
 	ifi->ifi_index = (int)device;
 	interface_message(links, nlh);
-	interface_judge_changed(links);
+	judge();
 }
 
 static void say_forwarding(void)
@@ -134,7 +154,7 @@ static void say_forwarding(void)
 	mnl_attr_put_u32(nlh, NETCONFA_IFINDEX, device);
 	mnl_attr_put_u32(nlh, NETCONFA_FORWARDING, 1);
 	netconf_message(links, nlh);
-	interface_judge_changed(links);
+	judge();
 }
 
 /* ---- what comes of them ---- */

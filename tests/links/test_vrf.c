@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * VRFs, by the messages that the kernel sends of them: not every kernel that tests run on has the device. There is
- * no thread and no socket, only links/ and what it does with the FIB and the program.
+ * no link thread and no socket, only links/ and what it does with the FIB and the program.
  */
 #include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/if_arp.h>
@@ -48,10 +50,15 @@ static void setup(void)
 	list_init(&links->dirty);
 	pthread_mutex_init(&links->lock, NULL);
 	pthread_mutex_init(&links->queue_lock, NULL);
+	links->wake_fd = eventfd(0, EFD_CLOEXEC);
+	links->attacher = attacher_start(datapath, -1, links->wake_fd);
+	ck_assert_ptr_nonnull(links->attacher);
 }
 
 static void teardown(void)
 {
+	attacher_stop(links->attacher);
+	close(links->wake_fd);
 	interface_free_all(links);
 	table_free(&links->addresses);
 	free(links);
@@ -60,6 +67,23 @@ static void teardown(void)
 }
 
 /* ---- messages ---- */
+
+/* What changed is judged, and once more when the program is attached. */
+static void judge(void)
+{
+	const struct interface *interface;
+
+	interface_judge_changed(links);
+	for (int ms = 0; ms < 5000; ms++) {
+		interface = interface_find(links, member);
+		if (!interface || strcmp(interface->reason, "attaching") != 0)
+			return;
+		usleep(1000);
+		interface_read_news(links);
+		interface_judge_changed(links);
+	}
+	ck_abort_msg("never attached");
+}
 
 static struct nlmsghdr *link_start(uint16_t type, uint32_t ifindex, const char *name)
 {
@@ -80,7 +104,7 @@ static struct nlmsghdr *link_start(uint16_t type, uint32_t ifindex, const char *
 static void say(struct nlmsghdr *nlh)
 {
 	interface_message(links, nlh);
-	interface_judge_changed(links);
+	judge();
 }
 
 static void say_vrf(uint32_t kernel_table)
@@ -121,7 +145,7 @@ static void say_forwarding(void)
 	mnl_attr_put_u32(nlh, NETCONFA_IFINDEX, member);
 	mnl_attr_put_u32(nlh, NETCONFA_FORWARDING, 1);
 	netconf_message(links, nlh);
-	interface_judge_changed(links);
+	judge();
 }
 
 static void say_address(void)
