@@ -249,6 +249,16 @@ bool attacher_is_busy(struct attacher *attacher)
 	return busy;
 }
 
+bool attacher_is_settled(struct attacher *attacher)
+{
+	bool settled;
+
+	pthread_mutex_lock(&attacher->lock);
+	settled = !attacher->busy && list_empty(&attacher->soon) && list_empty(&attacher->news);
+	pthread_mutex_unlock(&attacher->lock);
+	return settled;
+}
+
 void attacher_replace(struct attacher *attacher)
 {
 	pthread_mutex_lock(&attacher->lock);

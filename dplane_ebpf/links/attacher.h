@@ -62,6 +62,9 @@ void attacher_freeze(struct attacher *attacher);
 /* Whether it is at something at this moment. Any thread. */
 bool attacher_is_busy(struct attacher *attacher);
 
+/* Whether all that was asked for is done and taken, but for what is lazy. */
+bool attacher_is_settled(struct attacher *attacher);
+
 /* ---- what an earlier process left ---- */
 
 /* Asks for datapath_replace(), before anything else. */

@@ -182,10 +182,10 @@ struct links {
 	pthread_t thread;
 	_Atomic enum replacement take_over; /* the earlier process's program is to be replaced */
 	atomic_bool behind;		    /* it is still there */
-	bool replacing, halted;	  /* the attacher is at it; it forwards nothing any more */
-	uint64_t replacing_since; /* ms */
-	uint64_t checked;	  /* events, when its next hops were looked at */
-	atomic_bool stop;	  /* from here on the program's maps and the FIB stay as they are */
+	bool replacing, halted; /* the attacher is at it; it forwards nothing any more */
+	uint64_t replace_since; /* ms */
+	uint64_t checked;	/* events, when its next hops were looked at */
+	atomic_bool stop;	/* from here on the program's maps and the FIB stay as they are */
 	atomic_uint_fast64_t events, resyncs, errors, refused;
 
 	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown; and what follows */

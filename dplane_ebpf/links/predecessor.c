@@ -8,7 +8,10 @@
 
 #include "dplane_ebpf/log.h"
 
-/* Nobody says any more when its tables contradict ours, and whoever holds the kernel's lock may keep us from replacing it. */
+/*
+ * Once it is to be replaced nobody says any more when its tables contradict ours, and whoever holds the kernel's lock may keep us
+ * from doing it. Not so of another one of this process, which is kept true until it has been.
+ */
 #define REPLACE_MS 20
 
 static bool is_good(void *arg, const struct fib_nexthop_key *key,
@@ -58,8 +61,17 @@ static void halt(struct links *links)
 
 uint64_t predecessor_due(const struct links *links)
 {
-	return links->replacing && !links->halted ? links->replacing_since + REPLACE_MS
-						  : UINT64_MAX;
+	bool limited = links->replace_since && !links->halted && links->behind;
+
+	return limited && !datapath_replaces_own(links->datapath)
+		       ? links->replace_since + REPLACE_MS
+		       : UINT64_MAX;
+}
+
+/* Where it forwards ours is there to go on with: attached next to it, and with its words. */
+static bool is_settled(const struct links *links)
+{
+	return list_empty(&links->dirty) && attacher_is_settled(links->attacher);
 }
 
 void predecessor_look(struct links *links)
@@ -69,6 +81,8 @@ void predecessor_look(struct links *links)
 
 	if (!datapath_has_predecessor(links->datapath))
 		return;
+	if (take_over && !links->replace_since)
+		links->replace_since = links_now();
 	if (take_over == REPLACE_AT_ONCE || links_now() >= predecessor_due(links))
 		halt(links);
 	if (!links->read || !links->viewed)
@@ -77,9 +91,8 @@ void predecessor_look(struct links *links)
 		end(links, failed);
 		return;
 	}
-	if (take_over && !links->replacing) {
+	if (take_over && !links->replacing && (links->halted || is_settled(links))) {
 		links->replacing = true;
-		links->replacing_since = links_now();
 		attacher_replace(links->attacher);
 	}
 	if (links->checked != links->events)

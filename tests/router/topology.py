@@ -288,7 +288,7 @@ class Lab:
             RUN_FRR.mkdir(mode=0o755)
             self.give_to_frr(RUN_FRR)
         if self.module:
-            run("mount", "-t", "bpf", "-o", "mode=0777", "bpf", self.bpffs)
+            run("mount", "-t", "bpf", "-o", "mode=1777", "bpf", self.bpffs)
         return self
 
     def __exit__(self, *_):
