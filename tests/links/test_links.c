@@ -367,13 +367,50 @@ START_TEST(deleted_and_made_again)
 }
 END_TEST
 
+#define LINK_TYPE_TCX 11 /* linux/bpf.h may be older */
+
+static uint32_t our_program(void)
+{
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+
+	ck_assert_int_eq(bpf_obj_get_info_by_fd(datapath_program_fd(datapath), &info, &len), 0);
+	return info.id;
+}
+
+/* tcx links of the kernel that are at an interface of this number, in whatever namespace. */
+static uint32_t links_of(uint32_t ifindex)
+{
+	uint32_t id = 0, n = 0;
+
+	while (bpf_link_get_next_id(id, &id) == 0) {
+		/* what libbpf 1.1 does not name: the kernel's struct begins the union */
+		struct bpf_link_info info = {0};
+		__u32 len = sizeof(info);
+		int fd = bpf_link_get_fd_by_id(id);
+
+		if (fd < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == LINK_TYPE_TCX &&
+		    info.netns.netns_ino == ifindex && info.prog_id == our_program())
+			n++;
+		close(fd);
+	}
+	return n;
+}
+
 START_TEST(moved_to_another_namespace)
 {
+	uint32_t x0 = get("x0").ifindex;
+
 	run("unshare -n sleep 30 & echo $! > /tmp/.test_links.$PPID");
 	wait_for(system("p=$(cat /tmp/.test_links.$PPID); "
 			"[ $(readlink /proc/$p/ns/net) != $(readlink /proc/$PPID/ns/net) ] && "
 			"ip link set dev x0 netns $p") == 0);
 	wait_for(!exists("x0") && !is_local("10.0.0.1"));
+	/* it takes its program along, which would forward for the next interface of its number */
+	wait_for(attacher_is_settled(links->attacher));
+	ck_assert_uint_eq(links_of(x0), 0);
 	run("kill $(cat /tmp/.test_links.$PPID); rm /tmp/.test_links.$PPID");
 }
 END_TEST
@@ -750,6 +787,8 @@ int main(void)
 	tcase_add_test(overrun, overrun_is_recovered);
 	suite_add_tcase(suite, pair);
 	suite_add_tcase(suite, overrun);
+	suite_add_tcase(suite, attacher_case());
+	suite_add_tcase(suite, attacher_clsact_case());
 	suite_add_tcase(suite, bypass_case());
 	suite_add_tcase(suite, bypass_links_case());
 	suite_add_tcase(suite, rule_case());

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+TCase *attacher_case(void);
+TCase *attacher_clsact_case(void);
 TCase *bypass_case(void);
 TCase *bypass_links_case(void);
 TCase *kind_case(void);
