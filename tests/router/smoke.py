@@ -4,7 +4,9 @@
 FRR's and one that zebra learns from the kernel, datagrams over each, and what the program counted; then configuration by vtysh, by
 file and over NETCONF.
 
-smoke.py MODULE       "none": FRR as it is. Otherwise as built: what belongs to it is found beside it
+smoke.py MODULE [COUNT]
+    MODULE   "none": FRR as it is. Otherwise as built: what belongs to it is found beside it
+    COUNT    datagrams to each of four addresses [2000]
 """
 
 import os
@@ -28,7 +30,6 @@ exit
 ip route 198.51.100.0/25 10.0.2.2
 ipv6 route 2001:db8:100::/48 2001:db8:2::2
 """
-COUNT = 2000
 
 
 def look_at_tables(r1):
@@ -125,7 +126,8 @@ class Configuration:
         print(f"configured by vtysh, by file; {by_netconf}")
 
 
-def main(module):
+def main(module, count=2000):
+    count = int(count)
     with Lab("smoke", None if module == "none" else module) as lab:
         h1, h2, r1 = lab.host("h1"), lab.host("h2"), lab.router("r1", config=CONFIG)
         for host, n in ((h1, 1), (h2, 2)):
@@ -152,11 +154,11 @@ def main(module):
 
         before = r1.transit()
         for address in targets:
-            seen = datagrams(h1, h2, address, count=COUNT)
+            seen = datagrams(h1, h2, address, count=count)
             if (seen["lost"], seen["doubled"], seen["ttlLow"], seen["ttlHigh"]) != (0, 0, 63, 63):
                 raise LabError(f"datagrams to {address}: {seen}")
         forwarded, by_kernel = (now - then for now, then in zip(r1.transit(), before))
-        sent = COUNT * len(targets)
+        sent = count * len(targets)
         version = r1.ask("show version").split()[1]
         print(f"FRR {version}: {sent} datagrams, none lost, {forwarded} forwarded by eBPF, {by_kernel} by the kernel")
         if module != "none" and forwarded < 0.99 * sent:
