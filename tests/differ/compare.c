@@ -17,12 +17,6 @@ const char *const verdict_names[VERDICT_MAX] = {
 #undef X
 };
 
-static bool same_way(const struct way *a, const struct way *b)
-{
-	return a->ifindex == b->ifindex && a->family == b->family &&
-	       (!a->family || !memcmp(a->gate, b->gate, address_length(a->family)));
-}
-
 static const uint8_t *gateway_mac(const struct packet *packet, const struct way *way)
 {
 	if (way->family)
@@ -45,14 +39,14 @@ static const char *wrong_macs(const struct packet *packet, const struct program_
 	return NULL;
 }
 
-/* The kernel chose another way: is the program's one of the same route's? */
+/* The kernel chose another way: would it choose the program's for another flow? */
 static bool is_member(const struct packet *packet, const struct way *way)
 {
 	struct way ways[MAX_WAYS];
 	size_t count = kernel_ways(packet, ways);
 
 	for (size_t i = 0; i < count; i++) {
-		if (ways[i].usable && !ways[i].encap && same_way(&ways[i], way))
+		if (way_same(&ways[i], way))
 			return true;
 	}
 	return false;
@@ -93,7 +87,7 @@ static const char *sent_wrongly(const struct packet *packet, struct comparison *
 	if (kernel->way.encap)
 		return "forwarded bare, and the kernel encapsulates";
 	c->verdict = program->fate == FATE_SENT ? VERDICT_SAME : VERDICT_NEIGHBOUR;
-	if (!same_way(&kernel->way, &program->way)) {
+	if (!way_same(&kernel->way, &program->way)) {
 		if (!is_member(packet, &program->way))
 			return "another way than the kernel's";
 		c->verdict = VERDICT_MEMBER;
@@ -194,7 +188,7 @@ static void print_kernel(FILE *out, const struct packet *packet, const struct ke
 	for (size_t i = 0; count > 1 && i < count; i++) {
 		fprintf(out, "%s", i ? ", " : " (of: ");
 		print_way(out, &ways[i]);
-		fprintf(out, "%s%s", ways[i].usable ? "" : " dead", i + 1 == count ? ")" : "");
+		fprintf(out, "%s", i + 1 == count ? ")" : "");
 	}
 }
 

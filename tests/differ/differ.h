@@ -51,7 +51,6 @@ struct way {
 	uint32_t ifindex;
 	uint8_t family;
 	uint8_t gate[16];
-	bool usable; /* not dead; with carrier, where the kernel looks at that */
 	bool encap;
 };
 
@@ -63,9 +62,14 @@ struct kernel_answer {
 		refuses; /* what of the input or forwarding path, beyond the route, refuses it; NULL: nothing */
 };
 
+bool way_same(const struct way *a, const struct way *b);
+
 void kernel_open(void);
 void kernel_ask(const struct packet *packet, struct kernel_answer *answer);
-/* Every way of the route that the packet matches; returns their number, at most MAX_WAYS. */
+/*
+ * The ways that the kernel has for flows that differ in nothing but their ports; returns their number, at most MAX_WAYS.
+ * RTM_F_FIB_MATCH is not asked: with next-hop objects, Linux answers for IPv6 with any route that shares one.
+ */
 size_t kernel_ways(const struct packet *packet, struct way ways[MAX_WAYS]);
 
 /* Neighbours, links and sysctls, read once for many packets: what else the kernel's answer depends on. */

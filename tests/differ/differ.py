@@ -65,12 +65,12 @@ class Differ:
                            own_sources="own-source" not in self.options.without)
 
     def episode(self, seed, script):
-        """Returns the commands up to a difference and the differences; None where there is none."""
+        """Returns the batches up to a difference and the differences; None where there is none."""
         done = []
         with self.world() as router:
             for number, batch in enumerate([[], *script]):
                 router.do(batch)
-                done += batch
+                done.append(batch)
                 router.quiet()
                 answer = router.run(seed * 1000 + number, self.options.packets, PATIENCE)
                 self.totals.add(answer)
@@ -82,19 +82,23 @@ class Differ:
         return None
 
     def still(self, commands, packet):
-        """Does the packet differ after these commands alone? Returns what is said of it, or None."""
+        """
+        Does the packet differ after these commands alone? Each comes with the number of its batch. Returns what is said
+        of it, or None.
+        """
         with self.world() as router:
-            for command in commands:
-                router.do([command])
+            for _, batch in itertools.groupby(commands, key=lambda command: command[0]):
+                router.do([command for _, command in batch])
                 router.quiet()
             answer = router.ask(packet, PATIENCE)
         return answer if answer.get("verdict") == "different" else None
 
-    def shorten(self, commands, packet, seconds=90):
+    def shorten(self, batches, packet, seconds=90):
         """
-        Leaves out what is not needed: halves, quarters and so on (Zeller's ddmin). Returns commands and answer; the
-        answer is None where the difference does not come again.
+        Leaves out what is not needed: halves, quarters and so on (Zeller's ddmin). Returns commands, each with its
+        batch's number, and the answer, which is None where the difference does not come again.
         """
+        commands = [(number, command) for number, batch in enumerate(batches) for command in batch]
         answer = self.still(commands, packet)
         if not answer:
             return commands, None
@@ -115,40 +119,42 @@ class Differ:
                 pieces = min(len(commands), 2 * pieces)
         return commands, answer
 
-    def report(self, seed, commands, differences):
-        """Prints a counterexample. Returns it."""
+    def report(self, seed, batches, differences):
+        """Prints a counterexample, as --replay takes it: batches stand between lines."""
         first = differences[0]
-        short, again = (commands, None)
-        if not self.options.quick:
-            short, again = self.shorten(commands, first["packet"])
+        short, again = self.shorten(batches, first["packet"], 0 if self.options.quick else 90)
         lines = [f"DIFFERENT (seed {seed}): {(again or first)['why']}"]
-        if not again and not self.options.quick:
-            lines.append("  not again with the same commands one by one: all of them were")
-        lines += [f"  {command}" for command in short]
+        if not again:
+            lines.append("  # not again in a second run of the same")
+        for number, batch in itertools.groupby(short, key=lambda command: command[0]):
+            lines += [f"  {command}" for _, command in batch] + ["  --"]
         lines.append(f"  packet {first['packet']}")
         lines += [f"    {name}: {(again or first)[name]}" for name in ("kernel", "program", "witness")]
         say("\n".join(lines))
-        return lines
 
     def replay(self, path):
         """A counterexample from a file, as it was printed."""
-        commands, packets = [], []
+        batches, packets = [[]], []
         for line in open(path, encoding="utf-8"):
             line = line.strip()
             if line.startswith("packet "):
                 packets.append(line.removeprefix("packet "))
+            elif line == "--":
+                batches.append([])
             elif line and not line.startswith(("#", "DIFFERENT", "kernel:", "program:", "witness:")):
-                commands.append(line)
+                batches[-1].append(line)
         different = 0
         with self.world() as router:
-            for command in commands:
-                say(f"  {command}")
-                router.do([command])
+            for batch in batches:
+                router.do(batch)
                 router.quiet()
             for packet in packets:
                 answer = router.ask(packet, PATIENCE)
-                different += answer.get("verdict") != "same way" and answer.get("verdict") == "different"
+                different += answer.get("verdict") == "different"
                 say(json.dumps(answer, indent=2))
+            if self.options.shell:
+                say(f"nsenter --net=/run/netns/{router.router.ns}")
+                os.system(f"nsenter --net=/run/netns/{router.router.ns} bash -i")
         return 1 if different else 0
 
     def run(self):
@@ -189,6 +195,7 @@ def main():
     parser.add_argument("--keep-going", type=int, default=1, metavar="N", help="until N differences are found")
     parser.add_argument("--quick", action="store_true", help="do not shorten what was found")
     parser.add_argument("--replay", metavar="FILE", help="a counterexample as it was printed")
+    parser.add_argument("--shell", action="store_true", help="with --replay: look around afterwards")
     parser.add_argument("--lab", default="differ", help="name of the namespaces")
     options = parser.parse_args()
     if not options.module or not options.engine:

@@ -6,11 +6,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <libmnl/libmnl.h>
 
 #include "tests/differ/differ.h"
+
+/* Flows asked for to see all members of a route: one of eight is missed by all of them once in 2 * 10^7 times. */
+#define FLOWS 128
 
 static struct mnl_socket *netlink;
 static uint32_t port;
@@ -23,7 +27,6 @@ void kernel_open(void)
 	port = mnl_socket_get_portid(netlink);
 }
 
-/* A way's own attributes; those of nested next hops are the same. */
 static void read_way(struct way *way, const struct nlattr *attr)
 {
 	uint16_t length = mnl_attr_get_payload_len(attr);
@@ -47,62 +50,14 @@ static void read_way(struct way *way, const struct nlattr *attr)
 	}
 }
 
-static bool usable(unsigned int flags)
-{
-	return !(flags & RTNH_F_DEAD);
-}
-
-static size_t read_multipath(struct way ways[MAX_WAYS], const struct nlattr *multipath)
-{
-	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
-	int left = mnl_attr_get_payload_len(multipath);
-	size_t count = 0;
-
-	while (RTNH_OK(hop, left) && count < MAX_WAYS) {
-		struct way *way = &ways[count++];
-		const struct nlattr *attr;
-
-		memset(way, 0, sizeof(*way));
-		way->ifindex = hop->rtnh_ifindex;
-		way->usable = usable(hop->rtnh_flags);
-		mnl_attr_for_each_payload((const void *)RTNH_DATA(hop),
-					  hop->rtnh_len - sizeof(*hop)) read_way(way, attr);
-		left -= NLMSG_ALIGN(hop->rtnh_len);
-		hop = RTNH_NEXT(hop);
-	}
-	return count;
-}
-
-struct route {
-	uint8_t type;
-	struct way ways[MAX_WAYS];
-	size_t count;
-};
-
-static void read_route(const struct nlmsghdr *message, struct route *route)
-{
-	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
-	struct way single = {.usable = usable(header->rtm_flags)};
-	const struct nlattr *attr;
-
-	route->type = header->rtm_type;
-	mnl_attr_for_each(attr, message, sizeof(*header)) {
-		if (mnl_attr_get_type(attr) == RTA_MULTIPATH)
-			route->count = read_multipath(route->ways, attr);
-		else
-			read_way(&single, attr);
-	}
-	if (!route->count)
-		route->ways[route->count++] = single;
-}
-
 /* 0, or the errno that the kernel answers with. */
-static int ask(const struct packet *packet, unsigned int flags, struct route *route)
+static int ask(const struct packet *packet, struct kernel_answer *answer)
 {
 	static uint32_t sequence;
 	char buffer[8192];
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
 	size_t length = address_length(packet->family);
+	const struct nlattr *attr;
 	struct rtmsg *header;
 	ssize_t got;
 
@@ -113,7 +68,6 @@ static int ask(const struct packet *packet, unsigned int flags, struct route *ro
 	header->rtm_family = packet->family;
 	header->rtm_dst_len = header->rtm_src_len = 8 * length;
 	header->rtm_tos = packet->tos;
-	header->rtm_flags = flags;
 	mnl_attr_put(message, RTA_DST, length, packet->dst);
 	mnl_attr_put(message, RTA_SRC, length, packet->src);
 	mnl_attr_put_u32(message, RTA_IIF, packet->ifindex);
@@ -132,32 +86,45 @@ static int ask(const struct packet *packet, unsigned int flags, struct route *ro
 	} while (message->nlmsg_seq != sequence || message->nlmsg_pid != port);
 	if (message->nlmsg_type == NLMSG_ERROR)
 		return -((const struct nlmsgerr *)mnl_nlmsg_get_payload(message))->error;
-	memset(route, 0, offsetof(struct route, ways));
-	route->count = 0;
-	read_route(message, route);
+	header = mnl_nlmsg_get_payload(message);
+	answer->type = header->rtm_type;
+	mnl_attr_for_each(attr, message, sizeof(*header))
+		read_way(&answer->way, attr);
 	return 0;
 }
 
 void kernel_ask(const struct packet *packet, struct kernel_answer *answer)
 {
-	struct route route;
-
 	memset(answer, 0, sizeof(*answer));
-	answer->error = ask(packet, 0, &route);
-	if (answer->error)
-		return;
-	answer->type = route.type;
-	answer->way = route.ways[0];
-	if (packet->family == AF_INET6)
+	answer->error = ask(packet, answer);
+	if (!answer->error && packet->family == AF_INET6)
 		answer->refuses = knowledge_refuses6(packet);
+}
+
+bool way_same(const struct way *a, const struct way *b)
+{
+	return a->ifindex == b->ifindex && a->family == b->family && a->encap == b->encap &&
+	       (!a->family || !memcmp(a->gate, b->gate, address_length(a->family)));
 }
 
 size_t kernel_ways(const struct packet *packet, struct way ways[MAX_WAYS])
 {
-	struct route route;
+	struct packet flow = *packet;
+	size_t count = 0, known;
 
-	if (ask(packet, RTM_F_FIB_MATCH, &route))
-		return 0;
-	memcpy(ways, route.ways, route.count * sizeof(*ways));
-	return route.count;
+	if (packet->protocol != IPPROTO_TCP)
+		flow.protocol = IPPROTO_UDP;
+	for (uint32_t n = 0; n < FLOWS && count < MAX_WAYS; n++) {
+		struct kernel_answer answer = {0};
+
+		flow.sport = 1 + (n * 40503u & 0x7fff);
+		flow.dport = 1 + (n * 25717u & 0x7fff);
+		if (ask(&flow, &answer) || answer.type != RTN_UNICAST)
+			continue;
+		for (known = 0; known < count && !way_same(&ways[known], &answer.way);)
+			known++;
+		if (known == count)
+			ways[count++] = answer.way;
+	}
+	return count;
 }
