@@ -59,7 +59,6 @@ static const char *witness_against(const struct packet *packet, struct compariso
 	const struct program_answer *program = &c->program;
 
 	witness_ask(packet, &c->witness);
-	c->witness_asked = true;
 	if (witness->outcome != BPF_FIB_LKUP_RET_SUCCESS &&
 	    witness->outcome != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return "bpf_fib_lookup() has no way";
@@ -123,9 +122,17 @@ static const char *judge(const struct packet *packet, struct comparison *c)
 
 void compare(const struct packet *packet, struct comparison *c)
 {
-	c->witness_asked = false;
+	struct program_answer program;
+
+	program_ask(packet, &program);
+	compare_answer(packet, &program, c);
+}
+
+void compare_answer(const struct packet *packet, const struct program_answer *program,
+		    struct comparison *c)
+{
+	c->program = *program;
 	kernel_ask(packet, &c->kernel);
-	program_ask(packet, &c->program);
 	c->why = judge(packet, c);
 	if (c->why)
 		c->verdict = VERDICT_DIFFERENT;

@@ -9,6 +9,9 @@
  *   foreign         from now on no packets from the router's own IPv4 addresses
  *   run SEED COUNT WAIT
  *                   compare that many random packets; what differs is asked again for up to WAIT ms
+ *   freeze SEED COUNT
+ *                   keep what the program says of random packets now
+ *   frozen          compare that with what the kernel says now, as if the program had heard of nothing since
  *   ask WAIT PACKET compare this packet, again for as long as it differs, up to WAIT ms
  *   quit
  */
@@ -71,19 +74,50 @@ static size_t ask_again(struct packet *packets, size_t count, long wait, long *t
 	return count;
 }
 
-static void print_differences(const struct packet *packets, size_t count)
+/* program: its answers where they are kept, NULL: it is asked. */
+static void print_differences(const struct packet *packets, const struct program_answer *program,
+			      size_t count)
 {
 	size_t shown = 0;
 
 	for (size_t i = 0; i < count && shown < SHOWN; i++) {
 		struct comparison c;
 
-		compare(&packets[i], &c);
+		if (program)
+			compare_answer(&packets[i], &program[i], &c);
+		else
+			compare(&packets[i], &c);
 		if (c.verdict != VERDICT_DIFFERENT)
 			continue;
 		printf("%s", shown++ ? ", " : "");
 		comparison_print(stdout, &packets[i], &c);
 	}
+}
+
+/* Opens and reads anew what answers depend on. */
+static void begin(void)
+{
+	program_open(pins);
+	knowledge_read();
+	pool_resolve();
+}
+
+static bool next_packet(uint64_t *random, struct packet *packet)
+{
+	/* false: no packet comes in by an interface that is not there */
+	return pool_packet(random, packet) &&
+	       !(foreign && packet->family == AF_INET && knowledge_own4(packet->src));
+}
+
+static void print_sums(size_t compared, size_t transient, size_t left, long took,
+		       const uint64_t sums[VERDICT_MAX])
+{
+	printf("{\"compared\": %zu, \"transient\": %zu, \"left\": %zu, \"ms\": %ld, \"classes\": {",
+	       compared, transient, left, took);
+	for (int i = 0; i < VERDICT_MAX; i++)
+		printf("%s\"%s\": %llu", i ? ", " : "", verdict_names[i],
+		       (unsigned long long)sums[i]);
+	printf("}, \"differences\": [");
 }
 
 static void run(uint64_t random, size_t count, long wait)
@@ -96,14 +130,9 @@ static void run(uint64_t random, size_t count, long wait)
 
 	if (!different)
 		fail(errno, "no memory");
-	program_open(pins);
-	knowledge_read();
-	pool_resolve();
+	begin();
 	for (size_t i = 0; i < count; i++) {
-		/* no packet comes in by an interface that is not there */
-		if (!pool_packet(&random, &packet))
-			continue;
-		if (foreign && packet.family == AF_INET && knowledge_own4(packet.src))
+		if (!next_packet(&random, &packet))
 			continue;
 		compare(&packet, &c);
 		compared++;
@@ -112,15 +141,50 @@ static void run(uint64_t random, size_t count, long wait)
 			different[found++] = packet;
 	}
 	left = ask_again(different, found, wait, &took);
-	printf("{\"compared\": %zu, \"transient\": %zu, \"left\": %zu, \"ms\": %ld, \"classes\": {",
-	       compared, found - left, left, took);
-	for (int i = 0; i < VERDICT_MAX; i++)
-		printf("%s\"%s\": %llu", i ? ", " : "", verdict_names[i],
-		       (unsigned long long)sums[i]);
-	printf("}, \"differences\": [");
-	print_differences(different, left);
+	print_sums(compared, found - left, left, took, sums);
+	print_differences(different, NULL, left);
 	printf("]}\n");
 	free(different);
+}
+
+/* What the program said, kept. */
+static struct {
+	struct packet *packet;
+	struct program_answer *program;
+	size_t count;
+} kept;
+
+static void freeze(uint64_t random, size_t count)
+{
+	free(kept.packet);
+	free(kept.program);
+	kept.packet = calloc(count, sizeof(*kept.packet));
+	kept.program = calloc(count, sizeof(*kept.program));
+	kept.count = 0;
+	if (!kept.packet || !kept.program)
+		fail(errno, "no memory");
+	begin();
+	for (size_t i = 0; i < count; i++) {
+		if (!next_packet(&random, &kept.packet[kept.count]))
+			continue;
+		program_ask(&kept.packet[kept.count], &kept.program[kept.count]);
+		kept.count++;
+	}
+}
+
+static void frozen(void)
+{
+	uint64_t sums[VERDICT_MAX] = {0};
+	struct comparison c;
+
+	begin();
+	for (size_t i = 0; i < kept.count; i++) {
+		compare_answer(&kept.packet[i], &kept.program[i], &c);
+		sums[c.verdict]++;
+	}
+	print_sums(kept.count, 0, sums[VERDICT_DIFFERENT], 0, sums);
+	print_differences(kept.packet, kept.program, kept.count);
+	printf("]}\n");
 }
 
 static void ask(const char *text, long wait)
@@ -160,6 +224,11 @@ static bool obey(char *line)
 		pool_clear();
 	else if (!strcmp(line, "foreign"))
 		foreign = true;
+	else if (!strcmp(line, "frozen"))
+		frozen();
+	else if (argument && !strcmp(line, "freeze") &&
+		 sscanf(argument, "%llu %zu", &seed, &count) == 2)
+		freeze(seed, count);
 	else if (argument && !strcmp(line, "run") &&
 		 sscanf(argument, "%llu %zu %ld", &seed, &count, &wait) == 3)
 		run(seed, count, wait);

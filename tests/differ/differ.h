@@ -79,6 +79,8 @@ bool knowledge_up(uint32_t ifindex);
 bool knowledge_own4(const uint8_t *address); /* an IPv4 address of the router's */
 /* NULL: the kernel does not know the neighbour's MAC address, or not any more. */
 const uint8_t *knowledge_neighbour(uint32_t ifindex, uint8_t family, const uint8_t *address);
+const uint8_t *
+knowledge_proxied(uint64_t random); /* any address of a proxied neighbour; NULL: there is none */
 /* What ip6_forward() refuses that RTM_GETROUTE does not tell of; NULL: nothing. */
 const char *knowledge_refuses6(const struct packet *packet);
 
@@ -137,12 +139,14 @@ struct comparison {
 	struct program_answer program;
 	struct kernel_answer kernel;
 	struct witness_answer witness;
-	bool witness_asked;
 	enum verdict verdict;
 	const char *why; /* it is VERDICT_DIFFERENT */
 };
 
 void compare(const struct packet *packet, struct comparison *comparison);
+/* The same, where the program's answer is known. */
+void compare_answer(const struct packet *packet, const struct program_answer *program,
+		    struct comparison *comparison);
 /* One JSON object. */
 void comparison_print(FILE *out, const struct packet *packet, const struct comparison *comparison);
 

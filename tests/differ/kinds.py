@@ -132,12 +132,11 @@ def multipath(s):
 
 @kind
 def encap(s):
-    link, gateway = s.gateway(True)
-    if s.v6():
-        what = s.choose(f"seg6 mode encap segs {gateway}", f"ip6 id 7 dst {gateway}",
-                        f"seg6local action End.DX6 nh6 {gateway}")
-        return s.route(True, f"{s.prefix(True)} encap {what} dev e{link}")
-    return s.route(False, f"{s.prefix(False)} encap ip id 7 dst 10.9.{link}.2 dev e{link}")
+    v6 = s.v6()
+    link, gateway = s.gateway(v6)
+    what = s.choose("seg6 mode encap segs", "ip6 id 7 dst", "seg6local action End.DX6 nh6") if v6 else "ip id 7 dst"
+    on = s.choose(f"dev e{link}", f"via {gateway} dev e{link}", s.via(v6))
+    return s.route(v6, f"{s.prefix(v6, True)} encap {what} {gateway} {on}", s.choose("add", "replace"))
 
 
 @kind
@@ -247,8 +246,9 @@ def last_address(s):
     one = f"2001:db8:{link}::1/64" if v6 else f"10.9.{link}.1/24"
     again = f"ip address add {one} dev e{link}{' nodad' if v6 else ''}"
     if s.v6():
-        return [f"ip address del {one} dev e{link}", again]
-    s.undo.append(again)
+        # neighbours went with it
+        return [f"ip address del {one} dev e{link}", again] + ([f"make e{link}"] if s.v6() else [])
+    s.undo += [again, f"make e{link}"]
     return [f"ip address del {one} dev e{link}" if s.v6() else
             f"ip {'-6' if v6 else '-4'} address flush dev e{link} scope global"]
 
@@ -275,8 +275,8 @@ def carrier(s):
 def down_up(s):
     link = s.link()
     if s.v6():
-        return [f"ip link set dev e{link} down", f"ip link set dev e{link} up"]
-    s.undo.append(f"ip link set dev e{link} up")
+        return [f"ip link set dev e{link} down", f"ip link set dev e{link} up"] + ([f"make e{link}"] if s.v6() else [])
+    s.undo += [f"make e{link}", f"ip link set dev e{link} up"]
     return [f"ip link set dev e{link} down"]
 
 
@@ -302,7 +302,9 @@ def remake(s):
 @kind
 def mac_address(s):
     link = s.link()
-    return [f"ip link set dev e{link} address 02:e1:00:00:{s.random.randrange(256):02x}:{link:02x}"]
+    s.undo.append(f"make e{link}")
+    return [f"ip link set dev e{link} address 02:e1:00:00:{s.random.randrange(256):02x}:{link:02x}"] + \
+        ([f"make e{link}"] if s.v6() else [])
 
 
 # ---- rules, sysctls, neighbours

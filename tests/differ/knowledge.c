@@ -18,6 +18,7 @@
 #include "tests/differ/differ.h"
 
 #define LINKS_MAX 256
+#define PROXIED_MAX 64
 #define ADDRESSES_MAX 1024
 #define NEIGHBOURS_MAX 8192u /* a power of two */
 
@@ -39,6 +40,8 @@ struct neighbour {
 static struct link links[LINKS_MAX];
 static size_t link_count;
 static struct neighbour neighbours[NEIGHBOURS_MAX];
+static const struct neighbour *proxied[PROXIED_MAX];
+static size_t proxied_count;
 static bool forwarding6, proxy6;
 static uint32_t own4[ADDRESSES_MAX];
 static size_t own4_count;
@@ -101,6 +104,11 @@ const uint8_t *knowledge_neighbour(uint32_t ifindex, uint8_t family, const uint8
 	const struct neighbour *entry = neighbour_at(ifindex, family, address, false);
 
 	return entry->ifindex ? entry->mac : NULL;
+}
+
+const uint8_t *knowledge_proxied(uint64_t random)
+{
+	return proxied_count ? proxied[random % proxied_count]->address : NULL;
 }
 
 /* ---- sysctls ---- */
@@ -198,6 +206,8 @@ static int on_neighbour(const struct nlmsghdr *message, void *data)
 	memcpy(entry->address, address, address_length(header->ndm_family));
 	if (mac)
 		memcpy(entry->mac, mac, 6);
+	if (proxy && proxied_count < PROXIED_MAX)
+		proxied[proxied_count++] = entry;
 	return MNL_CB_OK;
 }
 
@@ -253,6 +263,7 @@ void knowledge_read(void)
 
 	link_count = 0;
 	own4_count = 0;
+	proxied_count = 0;
 	dump(RTM_GETADDR, &address, sizeof(address), on_address);
 	dump(RTM_GETLINK, &link, sizeof(link), on_link);
 	memset(neighbours, 0, sizeof(neighbours));

@@ -166,9 +166,11 @@ static struct pool {
 
 static struct {
 	char name[IF_NAMESIZE];
-	uint32_t ifindex; /* 0: not there, or down */
 } interfaces[64];
 static size_t interface_count;
+/* of those, which are there and up */
+static uint32_t present[64];
+static size_t present_count;
 
 void pool_clear(void)
 {
@@ -203,10 +205,12 @@ bool pool_add(const char *what, const char *text)
 
 void pool_resolve(void)
 {
+	present_count = 0;
 	for (size_t i = 0; i < interface_count; i++) {
-		interfaces[i].ifindex = if_nametoindex(interfaces[i].name);
-		if (!knowledge_up(interfaces[i].ifindex))
-			interfaces[i].ifindex = 0;
+		uint32_t ifindex = if_nametoindex(interfaces[i].name);
+
+		if (knowledge_up(ifindex))
+			present[present_count++] = ifindex;
 	}
 }
 
@@ -270,19 +274,23 @@ bool pool_packet(uint64_t *random, struct packet *packet)
 	static const uint8_t tos[] = {0, 0, 0, 0, 0x10, 0x08, 0x04, 0xb8};
 	const struct pool *sources = below(random, 2) ? &pools[1] : &pools[2];
 	uint64_t protocol = below(random, 8);
-	size_t interface;
+	const uint8_t *proxied;
 
 	memset(packet, 0, sizeof(*packet));
 	packet->family = below(random, 2) ? AF_INET : AF_INET6;
-	interface = below(random, interface_count);
-	packet->ifindex = interfaces[interface].ifindex;
-	if (!packet->ifindex || !choose(random, &pools[0], packet->family, packet->dst) ||
+	if (!present_count)
+		return false;
+	packet->ifindex = present[below(random, present_count)];
+	if (!choose(random, &pools[0], packet->family, packet->dst) ||
 	    !choose(random, sources, packet->family, packet->src))
 		return false;
 	packet->tos = tos[below(random, sizeof(tos))];
 	packet->protocol = protocol < 5 ? IPPROTO_UDP : IPPROTO_TCP;
 	if (protocol == 7)
 		packet->protocol = packet->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	proxied = packet->protocol == IPPROTO_ICMPV6 ? knowledge_proxied(next(random)) : NULL;
+	if (proxied && below(random, 2))
+		memcpy(packet->dst, proxied, 16);
 	if (protocol != 7) {
 		packet->sport = 1 + below(random, 0xffff);
 		packet->dport = 1 + below(random, 0xffff);

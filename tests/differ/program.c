@@ -93,6 +93,7 @@ void program_open(const char *pins)
 		mmap(NULL, rows_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (ours.seen == MAP_FAILED)
 		fail(errno, "no memory");
+	memcpy(ours.seen, rows, rows_size);
 	if (!witness) {
 		witness = fib_lookup_bpf__open_and_load();
 		if (!witness)

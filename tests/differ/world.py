@@ -14,7 +14,7 @@ Commands are lines of text, so that what was done can be printed, read, and done
                     lines of configuration
     many add|del COUNT PREFIX ARGUMENTS
                     that many routes of PREFIX's length from PREFIX on, at once
-    make eN         the link and what belongs to it, again
+    make eN         the link, if it is gone, and what belongs to it, again
     wait SECONDS
 """
 
@@ -62,7 +62,7 @@ OWN = [f"10.9.{n}.1" for n in range(LINKS)] + [f"2001:db8:{n}::1" for n in range
 NEIGHBOURS = [f"10.9.{n}.{h}" for n in range(LINKS) for h in HOSTS] + \
     [f"2001:db8:{n}::{h}" for n in range(LINKS) for h in HOSTS]
 # what commands add elsewhere: more networks and addresses
-EXTRA = ["10.77.0.0/24", "10.77.1.0/24", "10.255.9.2", "2001:db8:77::/64", "2001:db8:ff::a"]
+EXTRA = ["10.77.0.0/24", "10.77.1.0/24", "10.77.1.1", "10.77.1.2", "10.77.1.4", "10.255.9.2", "2001:db8:77::/64", "2001:db8:ff::a"]
 MARTIANS = ["0.0.0.1", "127.0.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::", "::1", "ff02::1", "fe80::2",
             "::ffff:10.9.1.2"]
 
@@ -194,13 +194,12 @@ class World:
         self.router.sh("ip", family, "-force", "-batch", "-", input=lines, check=False)
 
     def _remake(self, n):
-        """A link that was deleted; no-op where it is still there."""
-        if self.router.sh("ip", "link", "show", "dev", f"e{n}", check=False).returncode == 0:
-            return
-        try:
-            self._link(n)
-        except topology.LabError:
-            return  # its name is another's
+        """A link that was deleted, and what is on it."""
+        if self.router.sh("ip", "link", "show", "dev", f"e{n}", check=False).returncode != 0:
+            try:
+                self._link(n)
+            except topology.LabError:
+                return  # its name is another's
         self.router.sh("ip", "-force", "-batch", "-", input="".join(self._settings(n)), check=False)
 
     def quiet(self, least=0.03, timeout=3):
@@ -235,6 +234,15 @@ class World:
     def run(self, seed, count, wait):
         """Compares count random packets; what differs is asked again for up to wait milliseconds."""
         self._tell(f"run {seed} {count} {wait}")
+        return self._answer()
+
+    def freeze(self, seed, count):
+        """Keeps what the program says of random packets now."""
+        self._tell(f"freeze {seed} {count}")
+
+    def frozen(self):
+        """Compares what was kept with what the kernel says now."""
+        self._tell("frozen")
         return self._answer()
 
     def ask(self, packet, wait):
