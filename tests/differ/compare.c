@@ -88,7 +88,10 @@ static const char *sent_wrongly(const struct packet *packet, struct comparison *
 	c->verdict = program->fate == FATE_SENT ? VERDICT_SAME : VERDICT_NEIGHBOUR;
 	if (!way_same(&kernel->way, &program->way)) {
 		if (!is_member(packet, &program->way))
-			return "another way than the kernel's";
+			return program->fate == FATE_NEIGHBOUR && program->way.family &&
+					       !gateway_mac(packet, &program->way)
+				       ? "a gateway without a MAC address, which the kernel passes over"
+				       : "another way than the kernel's";
 		c->verdict = VERDICT_MEMBER;
 	}
 	if (program->fate == FATE_SENT && knowledge_mac(program->way.ifindex))

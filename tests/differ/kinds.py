@@ -213,6 +213,18 @@ def source_address(s):
 
 
 @kind
+def zebra_source(s):
+    """The same with zebra's routes, as a route map gives them: the kernel drops them with the address."""
+    v6, link, number = s.v6(), s.link(), s.next_number()
+    address, length = (f"2001:db8:{link}::{number:x}", 64) if v6 else (f"10.9.{link}.{number % 150 + 100}", 24)
+    family = "ipv6" if v6 else "ip"
+    s.undo += [f"ip address del {address}/{length} dev e{link}"] * 2 + [f"zebra no {family} protocol static"]
+    return [f"ip address add {address}/{length} dev e{link}{' nodad' if v6 else ''}", "wait 0.1",
+            f"zebra route-map S{number} permit 10; set src {address}; exit; {family} protocol static route-map S{number}"] + \
+        zebra(s)
+
+
+@kind
 def address(s):
     v6, link = s.v6(), s.link()
     words = s.choose(f"2001:db8:77::{link + 1}/64", f"2001:db8:ff::{link + 10}/128") if v6 else \
@@ -394,7 +406,7 @@ def script(seed, kinds, batches=6):
             what = s.random.random()
             if what < 0.3:
                 batch += zebra(s)
-            elif what < 0.5 and s.undo:
+            elif what < 0.55 and s.undo:
                 batch.append(s.undo.pop(s.random.randrange(len(s.undo))))
             else:
                 batch += KINDS[next(kinds)](s)

@@ -62,7 +62,8 @@ OWN = [f"10.9.{n}.1" for n in range(LINKS)] + [f"2001:db8:{n}::1" for n in range
 NEIGHBOURS = [f"10.9.{n}.{h}" for n in range(LINKS) for h in HOSTS] + \
     [f"2001:db8:{n}::{h}" for n in range(LINKS) for h in HOSTS]
 # what commands add elsewhere: more networks and addresses
-EXTRA = ["10.77.0.0/24", "10.77.1.0/24", "10.77.1.1", "10.77.1.2", "10.77.1.4", "10.255.9.2", "2001:db8:77::/64", "2001:db8:ff::a"]
+EXTRA = ["10.77.0.0/24", "10.77.1.0/24", "10.77.1.0/29", "10.77.0.96/29", "10.77.1.96/29", "10.255.9.2", "2001:db8:77::/64",
+         "2001:db8:77::60/125", "2001:db8:77::68/125", "2001:db8:ff::a"]
 MARTIANS = ["0.0.0.1", "127.0.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::", "::1", "ff02::1", "fe80::2",
             "::ffff:10.9.1.2"]
 
@@ -148,6 +149,9 @@ class World:
         if n >= 3:
             yield f"address add 10.9.{n}.1/24 dev e{n}\n"
             yield f"address add 2001:db8:{n}::1/64 dev e{n} nodad\n"
+        # in networks that commands put on the link (kinds.py)
+        for address in (f"10.77.{n % 2}.{n + 100}", f"10.77.1.{n + 1}", f"2001:db8:77::{n + 100:x}"):
+            yield f"neighbour replace {address} lladdr {mac(address)} nud permanent dev e{n}\n"
         for host in HOSTS:
             for address in (f"10.9.{n}.{host}", f"2001:db8:{n}::{host}", f"fe80::{n + 10}:{host}"):
                 yield f"neighbour replace {address} lladdr {mac(address)} nud permanent dev e{n}\n"
