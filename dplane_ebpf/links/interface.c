@@ -387,8 +387,8 @@ static void not_attached(struct links *links, struct interface *interface, bool 
  * 0, or a negative errno and the reason; then the interface is as if it had never been attached. -EINPROGRESS: the attacher is
  * at it, and the interface will be judged again.
  */
-static int attach(struct links *links, struct interface *interface, bool v4, bool v6,
-		  bool changed, char *reason, size_t size)
+static int attach(struct links *links, struct interface *interface, bool v4, bool v6, bool changed,
+		  char *reason, size_t size)
 {
 	enum attacher_state state;
 	enum datapath_hook hook;

@@ -74,18 +74,14 @@ static void resync(struct links *links)
 	links->resync_at = links_now() + RESYNC_RETRY_MS;
 }
 
-/*
- * Before that nothing is judged: an interface must not be used where that would bypass something, and what an earlier process left
- * must not be taken for wrong.
- */
-static bool is_ready(const struct links *links)
+bool links_ready(const struct links *links)
 {
-	return links->read && links->viewed;
+	return links->read && links->viewed && route_watch_ready(links->routes);
 }
 
 static void tick(struct links *links, unsigned int ticks)
 {
-	if (is_ready(links))
+	if (links_ready(links))
 		datapath_alive(links->datapath);
 	if (ticks % ASK_TICKS == 0)
 		nexthop_retry(links);
@@ -100,7 +96,7 @@ static uint64_t next_due(const struct links *links, uint64_t next_tick, uint64_t
 {
 	uint64_t due = next_tick;
 
-	if (is_ready(links) && !list_empty(&links->dirty))
+	if (links_ready(links) && !list_empty(&links->dirty))
 		return now;
 	if (links->resync && links->resync_at < due)
 		due = links->resync_at;
@@ -111,7 +107,7 @@ static uint64_t next_due(const struct links *links, uint64_t next_tick, uint64_t
 
 static void handle(struct links *links)
 {
-	bool was_ready = is_ready(links);
+	bool was_ready = links_ready(links);
 
 	netlink_read_events(links);
 	if (links->rules_changed && !links->resync)
@@ -120,12 +116,12 @@ static void handle(struct links *links)
 		resync(links);
 	bypass_read(links);
 	interface_read_news(links);
-	if (is_ready(links)) {
+	if (links_ready(links)) {
 		interface_judge_changed(links);
 		nexthop_read_queue(links);
 	}
 	predecessor_look(links);
-	if (!was_ready && is_ready(links))
+	if (!was_ready && links_ready(links))
 		datapath_alive(links->datapath);
 	netlink_read_errors(links);
 }

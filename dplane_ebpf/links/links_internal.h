@@ -204,6 +204,11 @@ struct links {
 
 uint64_t links_now(void); /* ms, monotonic */
 void links_out_of_memory(struct links *links);
+/*
+ * Before that nothing is judged: an interface must not be used where that would bypass something, or where the kernel's own
+ * routes are not known yet; and what an earlier process left must not be taken for wrong.
+ */
+bool links_ready(const struct links *links);
 
 /* ---- netlink.c ---- */
 

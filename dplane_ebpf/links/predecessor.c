@@ -85,7 +85,7 @@ void predecessor_look(struct links *links)
 		links->replace_since = links_now();
 	if (take_over == REPLACE_AT_ONCE || links_now() >= predecessor_due(links))
 		halt(links);
-	if (!links->read || !links->viewed)
+	if (!links_ready(links))
 		return;
 	if (links->replacing && attacher_replaced(links->attacher, &failed)) {
 		end(links, failed);

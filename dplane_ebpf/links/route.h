@@ -77,12 +77,14 @@ struct route_watch_stats {
 /*
  * Opens the sockets in the caller's network namespace, and reads all there is. The FIB must outlive it. local_wide: set
  * while the kernel's local table has more than host addresses (FIB_TABLE_LOCAL is to be asked first); then, and when that ends,
- * wake_fd, an eventfd, is written to. NULL and one line in error otherwise.
+ * wake_fd, an eventfd or -1, is written to. NULL and one line in error otherwise.
  */
 struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_wide, int wake_fd,
 				     char *error, size_t error_len);
 /* Starts the thread; 0 or an errno. */
 int route_watch_start(struct route_watch *watch);
+/* Whether all routes were read once, or that was tried in vain. Any thread; wake_fd is written to when it becomes so. */
+bool route_watch_ready(const struct route_watch *watch);
 /* What was laid over the FIB's routes stays so. NULL is fine. */
 void route_watch_close(struct route_watch *watch);
 

@@ -55,7 +55,7 @@ struct route_watch {
 	bool dropped;	/* the kernel may have dropped routes since */
 	bool told_error;
 
-	atomic_bool stop;
+	atomic_bool stop, ready;
 	bool started;
 	pthread_t thread;
 	atomic_uint_fast64_t routes, readings, errors;
@@ -322,11 +322,12 @@ static int read_families(struct route_watch *watch)
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
-static void tell_local_wide(struct route_watch *watch)
+static void tell_links(struct route_watch *watch)
 {
-	bool wide = watch->book.wide > 0;
+	bool wide = watch->book.wide > 0, news = atomic_exchange(watch->local_wide, wide) != wide;
 
-	if (atomic_exchange(watch->local_wide, wide) != wide && watch->links_fd >= 0)
+	news |= watch->readings && !atomic_exchange(&watch->ready, true);
+	if (news && watch->links_fd >= 0)
 		eventfd_write(watch->links_fd, 1);
 }
 
@@ -400,7 +401,7 @@ static void *run(void *arg)
 		if (watch->dropped)
 			tell_dropped(watch);
 		watch->routes = watch->book.routes;
-		tell_local_wide(watch);
+		tell_links(watch);
 	}
 	return NULL;
 }
@@ -460,6 +461,11 @@ int route_watch_start(struct route_watch *watch)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	watch->started = !err;
 	return err;
+}
+
+bool route_watch_ready(const struct route_watch *watch)
+{
+	return watch->ready;
 }
 
 void route_watch_close(struct route_watch *watch)
