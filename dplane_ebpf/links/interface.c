@@ -120,9 +120,11 @@ static void detach(struct links *links, struct interface *interface)
 		datapath_interface_set(links->datapath, interface->ifindex, interface->table, false,
 				       false, 0);
 	interface->use_v4 = interface->use_v6 = false;
-	if (!interface->asked && interface->seen)
+	/* one that is gone takes along even what was about to be detached */
+	if (!interface->asked && interface->seen && (interface->known || !interface->held))
 		return;
 	attacher_let_go(links->attacher, interface->ifindex, !interface->known);
+	interface->held = interface->known;
 	interface->asked = interface->attached = false;
 	interface->hook = DATAPATH_HOOK_NONE;
 }
@@ -396,7 +398,7 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 
 	state = attacher_want(links->attacher, interface->ifindex, interface->again, &hook, &err);
 	interface->again = false;
-	interface->asked = true;
+	interface->asked = interface->held = true;
 	if (state != ATTACHER_ATTACHED) {
 		not_attached(links, interface, v4, v6);
 		/* what went wrong the last time is worth more than that it is tried again */

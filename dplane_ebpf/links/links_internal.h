@@ -69,6 +69,7 @@ struct interface {
 	enum datapath_hook hook;
 	bool attached; /* and in use: what is attached and not in use is the attacher's */
 	bool asked;    /* of the attacher, that it be attached */
+	bool held;     /* the attacher may have something there, also when it was asked to let go */
 	bool again;    /* and that it be tried again */
 	bool seen;     /* judged before */
 	bool use_v4, use_v6;
