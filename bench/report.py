@@ -30,6 +30,8 @@ FAILOVER_WANTED = {
     "outage_ms_1": (AT_MOST, 2),
     "outage_ms_1m": (AT_MOST, 2),
     "flows_moved": (AT_MOST, 0),
+    "churn_outage_ms": (AT_MOST, 10),
+    "start_later_s": (AT_MOST, 0.3),
     "lfa_packets": (AT_LEAST, 1),
     "metrics_vty_ms": (AT_MOST, 100),
     "metrics_netconf_ms": (AT_MOST, 100),

@@ -14,6 +14,7 @@
 
 #include <bpf/bpf.h>
 
+#include "dplane_ebpf/log.h"
 #include "tests/bpf/fixture.h"
 
 #define TCX_INGRESS 46
@@ -153,6 +154,64 @@ START_TEST(directory_of_others)
 }
 END_TEST
 
+/* A bug here: what is not ours is removed, or mixed with ours. */
+START_TEST(other_things_in_it)
+{
+	char other[160], words[64];
+	struct datapath *datapath;
+
+	ck_assert_int_eq(mkdir(pin_dir, 0700), 0);
+	snprintf(other, sizeof(other), "%s/theirs", pin_dir);
+	ck_assert_int_eq(mkdir(other, 0700), 0);
+	snprintf(words, sizeof(words), "not ours (theirs)");
+	expect_refused(pin_dir, words);
+	ck_assert_int_eq(access(other, F_OK), 0);
+	ck_assert_int_eq(rmdir(other), 0);
+	/* and what comes later stays */
+	datapath = must_open();
+	ck_assert_int_eq(mkdir(other, 0700), 0);
+	datapath_close(datapath, false);
+	ck_assert(!pinned("program") && !pinned("links"));
+	ck_assert_int_eq(access(other, F_OK), 0);
+}
+END_TEST
+
+static char told[512];
+
+static void hear(int priority, const char *line)
+{
+	if (strstr(line, "other users"))
+		snprintf(told, sizeof(told), "%s", line);
+}
+
+/* A bug here: who may write there exchanges our program for another, and nobody said so. */
+START_TEST(directory_that_others_may_write_to)
+{
+	struct stat st;
+
+	told[0] = '\0';
+	dpe_log_set_sink(hear);
+	ck_assert_int_eq(chmod(mount_point, 01777), 0);
+	datapath_close(must_open(), false);
+	ck_assert_str_eq(told, "");
+	ck_assert_int_eq(chmod(mount_point, 0777), 0);
+	datapath_close(must_open(), false);
+	ck_assert_ptr_nonnull(strstr(told, mount_point));
+	ck_assert_int_eq(chmod(mount_point, 0700), 0);
+	told[0] = '\0';
+	ck_assert_int_eq(mkdir(pin_dir, 0700), 0);
+	ck_assert_int_eq(chmod(pin_dir, 0770), 0);
+	datapath_close(must_open(), false);
+	ck_assert_ptr_nonnull(strstr(told, pin_dir));
+	/* ours are nobody else's */
+	datapath_close(must_open(), true);
+	ck_assert_int_eq(stat(pin_dir, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+	datapath_close(must_open(), false);
+	dpe_log_set_sink(NULL);
+}
+END_TEST
+
 START_TEST(directory_read_only)
 {
 	ck_assert_int_eq(mount(NULL, mount_point, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), 0);
@@ -286,6 +345,8 @@ TCase *pins_tests(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, made_and_removed);
 	tcase_add_test(tcase, directory_of_others);
+	tcase_add_test(tcase, other_things_in_it);
+	tcase_add_test(tcase, directory_that_others_may_write_to);
 	tcase_add_test(tcase, directory_read_only);
 	tcase_add_test(tcase, mount_point_itself);
 	tcase_add_test(tcase, name_too_long);
