@@ -14,12 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dplane_ebpf/heartbeat.h"
 #include "dplane_ebpf/log.h"
 
 #define TICK_MS 250 /* a quarter of the shortest time that the tables count without */
 #define ASK_TICKS 4
 #define RETRY_TICKS 60
-#define RESYNC_RETRY_MS 1000
+#define RESYNC_MIN_MS 10
+#define RESYNC_MAX_MS 1000
 
 uint64_t links_now(void)
 {
@@ -44,6 +46,7 @@ static int read_all(struct links *links)
 	int err;
 
 	links->resync = false;
+	links->resync_at = 0;
 	links->generation++;
 	netlink_discard_events(links);
 	err = netlink_dump_all(links);
@@ -52,12 +55,23 @@ static int read_all(struct links *links)
 	return err;
 }
 
+/* Events are read meanwhile: each is true, and what fails now must not wait. */
+static void read_all_later(struct links *links)
+{
+	links->resync_wait = links->resync_wait ? links->resync_wait * 2 : RESYNC_MIN_MS;
+	if (links->resync_wait > RESYNC_MAX_MS)
+		links->resync_wait = RESYNC_MAX_MS;
+	links->resync = true;
+	links->resync_at = links_now() + links->resync_wait;
+}
+
 static void resync(struct links *links)
 {
+	bool again = links->resync_wait;
 	int err;
 
 	if (links->read) {
-		links->resyncs++;
+		links->resyncs += !again;
 		if (!links->told_resync)
 			dpe_log(LOG_INFO,
 				"links: netlink overran its buffer, everything is read again");
@@ -65,13 +79,33 @@ static void resync(struct links *links)
 	}
 	err = read_all(links);
 	links->read |= !err;
-	if (!err)
+	if (!err) {
+		links->resync_wait = 0;
 		return;
+	}
 	links->errors++;
-	dpe_log(LOG_WARNING, "links: cannot read interfaces and neighbours: %s; next try in %d ms",
-		strerror(-err), RESYNC_RETRY_MS);
-	links->resync = true;
-	links->resync_at = links_now() + RESYNC_RETRY_MS;
+	if (!again)
+		dpe_log(LOG_WARNING,
+			"links: cannot read interfaces and neighbours: %s; tried again until it works",
+			strerror(-err));
+	read_all_later(links);
+}
+
+/* The tables are true as long as zebra works, too. */
+static void say_alive(struct links *links)
+{
+	const char *missing = heartbeat_missing(HEARTBEAT_PATIENCE_MS);
+
+	if (missing && !links->told_missing)
+		dpe_log(LOG_WARNING,
+			"zebra's %s has not come round for %u s: unless it does, packets are the "
+			"kernel's when the hold time is over",
+			missing, HEARTBEAT_PATIENCE_MS / 1000);
+	else if (!missing && links->told_missing)
+		dpe_log(LOG_INFO, "zebra goes on; the tables count again");
+	links->told_missing = missing;
+	if (!missing)
+		datapath_alive(links->datapath);
 }
 
 bool links_ready(const struct links *links)
@@ -82,7 +116,7 @@ bool links_ready(const struct links *links)
 static void tick(struct links *links, unsigned int ticks)
 {
 	if (links_ready(links))
-		datapath_alive(links->datapath);
+		say_alive(links);
 	if (ticks % ASK_TICKS == 0)
 		nexthop_retry(links);
 	if (ticks % RETRY_TICKS == 0) {
@@ -142,8 +176,6 @@ static void *run(void *arg)
 		uint64_t now = links_now(), until = next_due(links, next_tick, now);
 		eventfd_t value;
 
-		/* while a failed reading waits to be repeated, events would only be thrown away */
-		fds[0].fd = links->resync ? -1 : links->events_fd;
 		poll(fds, sizeof(fds) / sizeof(fds[0]), until > now ? until - now : 0);
 		eventfd_read(links->wake_fd, &value);
 

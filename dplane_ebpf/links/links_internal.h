@@ -173,8 +173,9 @@ struct links {
 	uint32_t generation;	       /* raised by each reading of everything */
 	bool read;		       /* everything, once */
 	bool resync;		       /* everything has to be read again, at resync_at */
-	uint64_t resync_at;
-	bool told_refused, told_request, told_memory, told_resync;
+	uint64_t resync_at;	       /* 0: now */
+	uint64_t resync_wait;	       /* ms, since it failed; 0: it did not */
+	bool told_refused, told_request, told_memory, told_resync, told_missing;
 
 	/* told to be out of service; zebra removes most of them, and adds them again when they are back. ifindex 0: none */
 	struct fib_neigh_key outages[OUTAGES_MAX];
@@ -217,7 +218,7 @@ int netlink_open(struct links *links, const struct links_options *options, char 
 		 size_t error_len);
 void netlink_close(struct links *links);
 
-/* Reads all there is on the events socket; sets links->resync where some of it was lost. */
+/* Reads what there is on the events socket; sets links->resync where some of it was lost. */
 void netlink_read_events(struct links *links);
 
 /* Reads interfaces, sysctls, addresses and neighbours. Negative errno: not all of it. */

@@ -143,15 +143,15 @@ static void dispatch(struct links *links, const struct nlmsghdr *nlh)
 
 void netlink_read_events(struct links *links)
 {
-	for (int i = 0; i < BATCH && !links->resync; i++) {
+	for (int i = 0; i < BATCH; i++) {
 		ssize_t len = receive(links, links->events_fd);
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)links->buffer;
 
 		if (len == -EAGAIN)
 			return;
 		if (len < 0) {
+			/* one that failed is repeated when it is due */
 			links->resync = true;
-			links->resync_at = 0;
 			return;
 		}
 		for (int left = len; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))

@@ -791,6 +791,7 @@ int main(void)
 	suite_add_tcase(suite, attacher_clsact_case());
 	suite_add_tcase(suite, bypass_case());
 	suite_add_tcase(suite, bypass_links_case());
+	suite_add_tcase(suite, resync_case());
 	suite_add_tcase(suite, rule_case());
 	suite_add_tcase(suite, kind_case());
 	suite_add_tcase(suite, route_case());

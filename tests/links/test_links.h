@@ -11,6 +11,7 @@ TCase *bypass_case(void);
 TCase *bypass_links_case(void);
 TCase *kind_case(void);
 TCase *route_case(void);
+TCase *resync_case(void);
 TCase *rule_case(void);
 TCase *vrf_case(void);
 
