@@ -16,11 +16,18 @@ static uint32_t blackhole_verdict(const struct nexthop *nexthop)
 	return FIB_GROUP_UNSUPPORTED;
 }
 
+/* In a VRF that is a network namespace of its own: its interfaces' numbers are those of others here. */
+static bool elsewhere(const struct nexthop *nexthop)
+{
+	return vrf_is_backend_netns() && nexthop->vrf_id != VRF_DEFAULT;
+}
+
 /* Whether the program can send packets this way: plain IP, on an interface that zebra named. */
 static bool plain(const struct nexthop *nexthop)
 {
-	return nexthop->ifindex > 0 && !nexthop->nh_label && !nexthop->nh_srv6 &&
-	       !nexthop->nh_encap_type && !CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_EVPN);
+	return nexthop->ifindex > 0 && !elsewhere(nexthop) && !nexthop->nh_label &&
+	       !nexthop->nh_srv6 && !nexthop->nh_encap_type &&
+	       !CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_EVPN);
 }
 
 static void fill_key(struct fib_nexthop_key *key, const struct nexthop *nexthop)

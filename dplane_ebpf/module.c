@@ -4,6 +4,7 @@
 #include "dplane_ebpf/module.h"
 
 #include "dplane_ebpf/audit/audit.h"
+#include "dplane_ebpf/heartbeat.h"
 #include "dplane_ebpf/loader.h"
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/northbound/boot.h"
@@ -24,14 +25,13 @@ static void stay_out(const char *reason)
 	dpe_log(LOG_ERR, "not running: %s; zebra goes on with the kernel alone", reason);
 }
 
-#define PRESSURE_S 1 /* between two looks */
-
 static compat_loop *main_loop;
-static compat_event *pressure_timer;
+static compat_event *second_timer;
 
 static void release(bool keep)
 {
-	compat_cancel_event(&pressure_timer);
+	heartbeat_end();
+	compat_cancel_event(&second_timer);
 	takeover_stop();
 	audit_stop();
 	resize_stop();
@@ -69,13 +69,21 @@ static void compare_now(void)
 	audit_run();
 }
 
-static void look_at_pressure(compat_event *event)
+/* The dplane thread comes round only when there is something to do. */
+static void beat(void)
+{
+	heartbeat_beat(HEARTBEAT_MAIN);
+	dplane_provider_work_ready();
+}
+
+static void every_second(compat_event *event)
 {
 	struct fib_stats stats;
 
+	beat();
 	fib_stats(module.fib, &stats);
 	pressure_look(&stats);
-	compat_add_timer(main_loop, look_at_pressure, PRESSURE_S, &pressure_timer);
+	compat_add_timer(main_loop, every_second, 1, &second_timer);
 }
 
 /* After the fork of -d: maps and threads would not survive it. */
@@ -98,7 +106,8 @@ static struct fib *start(void)
 	if (links_behind(module.links))
 		takeover_start(main_loop, provider_handled, take_over);
 	start_audit();
-	compat_add_timer(main_loop, look_at_pressure, PRESSURE_S, &pressure_timer);
+	heartbeat_beat(HEARTBEAT_MAIN);
+	compat_add_timer(main_loop, every_second, 1, &second_timer);
 	resize_start(main_loop, &module.engine, &module.options, &resizing);
 	northbound_apply();
 	dpe_log(LOG_INFO, "running, pins in %s",

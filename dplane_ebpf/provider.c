@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "dplane_ebpf/audit/marks.h"
+#include "dplane_ebpf/heartbeat.h"
 #include "dplane_ebpf/log.h"
 #include "dplane_ebpf/members.h"
 #include "dplane_ebpf/repair.h"
@@ -193,6 +194,11 @@ static void route_del(const struct zebra_dplane_ctx *ctx)
 
 static void group_set(const struct zebra_dplane_ctx *ctx)
 {
+	/* of another network namespace, whose routes are not ours either */
+	if (vrf_is_backend_netns() && dplane_ctx_get_nhe_vrf_id(ctx) != VRF_DEFAULT) {
+		count(PROVIDER_IGNORED_VRF);
+		return;
+	}
 	count(PROVIDER_GROUP_SET);
 	check(groups_set(provider.target->groups, dplane_ctx_get_nhe_id(ctx),
 			 dplane_ctx_get_nhe_ng(ctx)),
@@ -314,6 +320,7 @@ static int process(struct zebra_dplane_provider *prov)
 	int limit = dplane_provider_get_work_limit(prov);
 	int done;
 
+	heartbeat_beat(HEARTBEAT_DPLANE);
 	exchange();
 	repair();
 	/* all that zebra has now is published at once: a table that comes whole is made several times faster */

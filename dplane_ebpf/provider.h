@@ -19,7 +19,7 @@
 	  "not about unicast routes: MPLS, neighbours, rules and so on") \
 	X(IGNORED_SAFI, "ignoredMulticast", "routes of the multicast RIB") \
 	X(IGNORED_VRF, "ignoredVrf", \
-	  "routes of VRFs in other network namespaces, or beyond 4095 tables") \
+	  "routes and groups of VRFs in other network namespaces, or beyond 4095 tables") \
 	X(IGNORED_TABLE, "ignoredTable", "routes of tables that only policy rules lead to") \
 	X(SOURCE_SPECIFIC, "sourceSpecific", "source-specific routes, left to the kernel") \
 	X(GROUP_UNKNOWN, "groupUnknown", "routes whose group came without an id") \
