@@ -70,10 +70,14 @@ class Differ:
         done = []
         with self.world() as router:
             for number, batch in enumerate([[], *script]):
-                router.do(batch)
                 done.append(batch)
-                router.quiet()
-                answer = router.run(seed * 1000 + number, self.options.packets, PATIENCE)
+                try:
+                    router.do(batch)
+                    router.quiet()
+                    answer = router.run(seed * 1000 + number, self.options.packets, PATIENCE)
+                except (OSError, topology.LabError) as error:
+                    say(f"seed {seed}: {error} after:\n" + "\n".join(itertools.chain(*done)))
+                    raise
                 self.totals.add(answer)
                 if answer["differences"]:
                     return done, answer["differences"]
@@ -224,5 +228,5 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except topology.LabError as error:
+    except (OSError, topology.LabError) as error:
         sys.exit(f"differ: {error}")

@@ -3,6 +3,8 @@
 
 A kind is a function that gives commands (world.py) and remembers, in script.undo, how to take them back; which of the
 two is done when is left to chance. Nothing here asks the router: a script depends on its random numbers alone.
+
+Left out is what README says that the program bypasses: loose rp_filter, and disable_ipv6 of an interface.
 """
 
 import random

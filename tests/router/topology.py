@@ -319,7 +319,8 @@ class Lab:
                 process.communicate()
         self.nodes = {}
         prefix = f"dpe-{self.name}-"
-        namespaces = [n for n in os.listdir("/run/netns") if n.startswith(prefix)] \
+        # of a node, not of a lab whose name begins with this one's
+        namespaces = [n for n in os.listdir("/run/netns") if n.startswith(prefix) and "-" not in n[len(prefix):]] \
             if os.path.isdir("/run/netns") else []
 
         def pids():
