@@ -243,16 +243,17 @@ static bool obey(char *line)
 int main(int argc, char **argv)
 {
 	char line[512];
-	cpu_set_t first;
+	int cpu = sched_getcpu();
+	cpu_set_t here;
 
 	if (argc != 2)
 		fail(0, "usage: differ PIN-DIRECTORY");
 	pins = argv[1];
 	/* counters are read as one CPU's */
-	CPU_ZERO(&first);
-	CPU_SET(0, &first);
-	if (sched_setaffinity(0, sizeof(first), &first))
-		fail(errno, "cannot stay on CPU 0");
+	CPU_ZERO(&here);
+	CPU_SET(cpu, &here);
+	if (sched_setaffinity(0, sizeof(here), &here))
+		fail(errno, "cannot stay on CPU %d", cpu);
 	kernel_open();
 	while (fgets(line, sizeof(line), stdin) && obey(line))
 		;

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <linux/pkt_cls.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -21,12 +23,17 @@
 
 static struct {
 	int program;
+	struct {
+		void *at;
+		size_t size;
+	} mapped[4];
+	size_t mapped_count;
 	const struct fib_header *header;
 	const struct fib_nexthop *nexthops;
-	const struct fib_cpu_counters *counters;
-	const struct fib_nexthop_counters *nexthop_counters; /* this CPU's row */
+	/* this CPU's rows: the process stays on it */
+	const __u64 *counters;
+	const struct fib_nexthop_counters *nexthop_counters;
 	struct fib_nexthop_counters *seen; /* as they were after the last packet */
-	size_t size[4];
 } ours = {.program = -1};
 
 static struct fib_lookup_bpf *witness;
@@ -45,7 +52,7 @@ static int open_pin(const char *pins, const char *name)
 	return fd;
 }
 
-static const void *map_pin(const char *pins, const char *name, size_t *size)
+static const void *map_pin(const char *pins, const char *name)
 {
 	struct bpf_map_info info = {0};
 	uint32_t length = sizeof(info);
@@ -54,46 +61,52 @@ static const void *map_pin(const char *pins, const char *name, size_t *size)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		fail(errno, "cannot ask about %s/%s", pins, name);
-	*size = info.value_size;
-	at = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0);
+	at = mmap(NULL, info.value_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
 		fail(errno, "cannot map %s/%s", pins, name);
 	close(fd);
+	ours.mapped[ours.mapped_count].at = at;
+	ours.mapped[ours.mapped_count++].size = info.value_size;
 	return at;
 }
 
 static void close_ours(void)
 {
-	if (ours.program < 0)
-		return;
-	munmap((void *)ours.header, ours.size[0]);
-	munmap((void *)ours.nexthops, ours.size[1]);
-	munmap((void *)ours.counters, ours.size[2]);
-	munmap((void *)ours.seen, ours.size[3]);
-	close(ours.program);
+	while (ours.mapped_count) {
+		ours.mapped_count--;
+		munmap(ours.mapped[ours.mapped_count].at, ours.mapped[ours.mapped_count].size);
+	}
+	free(ours.seen);
+	if (ours.program >= 0)
+		close(ours.program);
+}
+
+static uint32_t nexthop_count(void)
+{
+	return ours.header->geometry.nexthops;
 }
 
 void program_open(const char *pins)
 {
+	const struct fib_cpu_counters *counters;
 	const struct fib_nexthop_counters *rows;
-	size_t rows_size;
+	size_t cpu = sched_getcpu(), row;
 
 	close_ours();
 	ours.program = open_pin(pins, "program");
-	ours.header = map_pin(pins, "fib_header", &ours.size[0]);
+	ours.header = map_pin(pins, "fib_header");
 	if (ours.header->magic != FIB_MAGIC || ours.header->layout_version != FIB_LAYOUT_VERSION)
 		fail(0, "the tables below %s are of another layout than this test", pins);
-	ours.nexthops = map_pin(pins, "fib_nexthop", &ours.size[1]);
-	ours.counters = map_pin(pins, "counters", &ours.size[2]);
-	rows = map_pin(pins, "nexthop_counters", &rows_size);
-	/* this process stays on CPU 0, whose rows are the first */
-	ours.nexthop_counters = rows;
-	ours.size[3] = rows_size;
-	ours.seen =
-		mmap(NULL, rows_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (ours.seen == MAP_FAILED)
+	ours.nexthops = map_pin(pins, "fib_nexthop");
+	counters = map_pin(pins, "counters");
+	ours.counters = counters[cpu].packets;
+	rows = map_pin(pins, "nexthop_counters");
+	ours.nexthop_counters = rows + cpu * nexthop_count();
+	row = nexthop_count() * sizeof(*rows);
+	ours.seen = malloc(row);
+	if (!ours.seen)
 		fail(errno, "no memory");
-	memcpy(ours.seen, rows, rows_size);
+	memcpy(ours.seen, ours.nexthop_counters, row);
 	if (!witness) {
 		witness = fib_lookup_bpf__open_and_load();
 		if (!witness)
@@ -102,11 +115,6 @@ void program_open(const char *pins)
 }
 
 /* ---- running ---- */
-
-static uint32_t nexthop_count(void)
-{
-	return ours.header->geometry.nexthops;
-}
 
 /* The next hop whose counter rose by one, UINT32_MAX: none, or more than one. */
 static uint32_t risen(void)
@@ -138,9 +146,9 @@ static const char *risen_counter(const uint64_t before[FIB_CNT_MAX])
 	const char *name = NULL;
 
 	for (int i = 0; i < FIB_CNT_MAX; i++) {
-		if (ours.counters[0].packets[i] == before[i])
+		if (ours.counters[i] == before[i])
 			continue;
-		if (name || ours.counters[0].packets[i] != before[i] + 1)
+		if (name || ours.counters[i] != before[i] + 1)
 			return "several";
 		name = names[i];
 	}
@@ -211,7 +219,7 @@ void program_ask(const struct packet *packet, struct program_answer *answer)
 
 	memset(answer, 0, sizeof(*answer));
 	options.data_size_in = packet_frame(packet, mac ? mac : none, in);
-	memcpy(before, ours.counters[0].packets, sizeof(before));
+	memcpy(before, ours.counters, sizeof(before));
 	if (bpf_prog_test_run_opts(ours.program, &options)) {
 		answer->fate = FATE_KERNEL;
 		answer->reason = "no such interface";
