@@ -144,7 +144,7 @@ static void handle(struct links *links)
 	bool was_ready = links_ready(links);
 
 	netlink_read_events(links);
-	if (links->rules_changed && !links->resync)
+	if (links->rules_changed)
 		rule_read_again(links);
 	if (links->resync && links_now() >= links->resync_at)
 		resync(links);
