@@ -11,7 +11,9 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(suite, compare_case());
-	suite_add_tcase(suite, sources_case());
+	suite_add_tcase(suite, kernel_case());
+	suite_add_tcase(suite, ours_case());
+	suite_add_tcase(suite, run_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

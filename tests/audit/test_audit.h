@@ -6,6 +6,8 @@
 #include <check.h>
 
 TCase *compare_case(void);
-TCase *sources_case(void);
+TCase *kernel_case(void);
+TCase *ours_case(void);
+TCase *run_case(void);
 
 #endif /* TESTS_AUDIT_TEST_AUDIT_H */
