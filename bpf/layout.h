@@ -173,6 +173,7 @@ struct fib_nexthop {
 #define FIB_IF_V4 (1ull << 32)	  /* net.ipv4.conf.IF.forwarding */
 #define FIB_IF_V6 (1ull << 33)	  /* net.ipv6.conf.IF.forwarding */
 #define FIB_IF_LOCAL (1ull << 34) /* FIB_TABLE_LOCAL first */
+#define FIB_IF_PROXY (1ull << 35) /* net.ipv6.conf.IF.proxy_ndp */
 #define FIB_IF_TABLE(entry) ((__u32)((entry) >> 48))
 
 /*
@@ -213,6 +214,8 @@ struct fib_neigh_key {
 	X(KERNEL_MARTIAN, "kernel-martian", "source or destination that is not forwarded") \
 	X(KERNEL_OWN_SOURCE, "kernel-own-source", "its source is an address of this router") \
 	X(KERNEL_LOCAL, "kernel-local", "for an address of this router or a subnet broadcast") \
+	X(KERNEL_DISCOVERY, "kernel-discovery", \
+	  "IPv6 neighbour discovery, which the kernel may answer for others (proxy_ndp)") \
 	X(KERNEL_NO_ROUTE, "kernel-no-route", "no prefix matches") \
 	X(KERNEL_REJECT, "kernel-reject", "unreachable or prohibit route") \
 	X(KERNEL_UNSUPPORTED, "kernel-unsupported", \

@@ -245,7 +245,7 @@ static __always_inline int forward(struct __sk_buff *skb, struct packet *p, __u3
 	if (abandoned(header))
 		return to_kernel(FIB_CNT_KERNEL_ABANDONED);
 	desc = READ_ONCE(groups[MASK(group, bounds.group)]);
-	verdict = v6 ? packet_check6(ip) : packet_check4(ip);
+	verdict = v6 ? packet_check6(p, ip, interface) : packet_check4(ip);
 	if (verdict != PACKET_OK)
 		return to_kernel(verdict);
 	/* only now: a default one also covers link-local and broadcast, which may be the kernel's own */

@@ -87,7 +87,8 @@ static __always_inline enum fib_counter packet_parse4(struct __sk_buff *skb, str
 {
 	const struct iphdr *ip;
 
-	if (!packet_headers(skb, p, ETH_HLEN + sizeof(*ip), ETH_HLEN + sizeof(*ip) + 20))
+	/* the shortest frame to its end, for its padding is looked at too */
+	if (!packet_headers(skb, p, ETH_HLEN + sizeof(*ip), ETH_ZLEN))
 		return FIB_CNT_KERNEL_MALFORMED;
 	ip = p->data + ETH_HLEN;
 	if ((void *)(ip + 1) > p->data_end)
@@ -160,13 +161,32 @@ static __always_inline enum fib_counter packet_parse6(struct __sk_buff *skb, str
 	return PACKET_OK;
 }
 
-static __always_inline enum fib_counter packet_check6(const struct ipv6hdr *ip)
+/*
+ * May it be neighbour discovery (RFC 4861: ICMPv6 types 133 to 137), which the kernel answers for others where it is
+ * a proxy for them? Behind an extension header, too, so that all of those are its own where one is configured.
+ */
+static __always_inline bool ipv6_discovery(const struct packet *p, const struct ipv6hdr *ip,
+					   bool proxy)
+{
+	const __u8 *type = (const __u8 *)(ip + 1);
+
+	if (p->protocol == IPPROTO_ICMPV6)
+		return (void *)(type + 1) <= p->data_end && *type >= 133 && *type <= 137;
+	return proxy && (p->protocol == IPPROTO_ROUTING || p->protocol == IPPROTO_FRAGMENT ||
+			 p->protocol == IPPROTO_AH || p->protocol == IPPROTO_DSTOPTS);
+}
+
+/* May it be forwarded? interface: the word of the one it came in by. */
+static __always_inline enum fib_counter packet_check6(const struct packet *p,
+						      const struct ipv6hdr *ip, __u64 interface)
 {
 	if (ipv6_martian(ipv6_half(&ip->saddr, 0), ipv6_half(&ip->saddr, 1)) ||
 	    ipv6_martian(ipv6_half(&ip->daddr, 0), ipv6_half(&ip->daddr, 1)))
 		return FIB_CNT_KERNEL_MARTIAN;
 	if (ip->hop_limit <= 1)
 		return FIB_CNT_KERNEL_TTL;
+	if (!p->l4 && ipv6_discovery(p, ip, interface & FIB_IF_PROXY))
+		return FIB_CNT_KERNEL_DISCOVERY;
 	return PACKET_OK;
 }
 

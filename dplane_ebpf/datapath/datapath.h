@@ -106,7 +106,7 @@ int datapath_others(const struct datapath *datapath, uint32_t ifindex,
 /*
  * The switch, which is independent of what is attached: without a word for the interface the program does nothing there.
  * Which families the program forwards for packets that come in by an interface, in which of
- * the FIB's tables it looks them up, and what else it has to heed there: FIB_IF_LOCAL or 0.
+ * the FIB's tables it looks them up, and what else it has to heed there: FIB_IF_LOCAL, FIB_IF_PROXY.
  * -ENOSPC: the entry is taken by another ifindex that is equal modulo FIB_MAX_INTERFACES.
  */
 int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t table, bool v4,

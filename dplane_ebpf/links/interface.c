@@ -274,6 +274,8 @@ static void read_netconf(struct netconf *conf, const struct nlmsghdr *nlh, bool 
 			conf->forwarding = mnl_attr_get_u32(attr) != 0;
 		else if (mnl_attr_get_type(attr) == NETCONFA_RP_FILTER)
 			conf->rp_filter = (int)mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == NETCONFA_PROXY_NEIGH)
+			conf->proxy = mnl_attr_get_u32(attr) != 0;
 	}
 }
 
@@ -319,6 +321,17 @@ static bool forwards_v4(const struct interface *interface)
 static bool forwards_v6(const struct links *links, const struct interface *interface)
 {
 	return interface->v6.forwarding && links->all_v6.forwarding;
+}
+
+/* What the program has to heed for packets that come in there, beside families and table. */
+static uint64_t more_of(const struct links *links, const struct interface *interface)
+{
+	bool proxy = interface->v6.proxy || links->all_v6.proxy, local_first;
+
+	/* host addresses of table local are laid over table main */
+	local_first =
+		interface_is_vrf_member(interface) ? links->local_first : links->local_was_wide;
+	return (proxy ? FIB_IF_PROXY : 0) | (local_first ? FIB_IF_LOCAL : 0);
 }
 
 /* What should be accelerated; where not all of it is, the reason. */
@@ -367,11 +380,6 @@ static void judge(struct links *links, struct interface *interface, bool *v4, bo
 	}
 }
 
-static uint64_t local_flag(const struct interface *interface)
-{
-	return interface->local_first ? FIB_IF_LOCAL : 0;
-}
-
 /* The program is not there, yet or at all: what an earlier process's may do is restricted all the same. */
 static void not_attached(struct links *links, struct interface *interface, bool v4, bool v6)
 {
@@ -380,7 +388,7 @@ static void not_attached(struct links *links, struct interface *interface, bool 
 				       false, 0);
 	else
 		datapath_predecessor_restrict(links->datapath, interface->ifindex, interface->table,
-					      v4, v6, local_flag(interface));
+					      v4, v6, more_of(links, interface));
 	interface->use_v4 = interface->use_v6 = interface->attached = false;
 	interface->hook = DATAPATH_HOOK_NONE;
 }
@@ -394,6 +402,7 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 {
 	enum attacher_state state;
 	enum datapath_hook hook;
+	uint64_t more = more_of(links, interface);
 	int err = 0;
 
 	state = attacher_want(links->attacher, interface->ifindex, interface->again, &hook, &err);
@@ -412,10 +421,11 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 	}
 	interface->attached = true;
 	interface->hook = hook;
-	if (v4 == interface->use_v4 && v6 == interface->use_v6 && !changed)
+	if (v4 == interface->use_v4 && v6 == interface->use_v6 && more == interface->use_more &&
+	    !changed)
 		return 0;
 	err = datapath_interface_set(links->datapath, interface->ifindex, interface->table, v4, v6,
-				     local_flag(interface));
+				     more);
 	if (err) {
 		detach(links, interface);
 		if (err == -ENOSPC)
@@ -427,6 +437,7 @@ static int attach(struct links *links, struct interface *interface, bool v4, boo
 	}
 	interface->use_v4 = v4;
 	interface->use_v6 = v6;
+	interface->use_more = more;
 	return 0;
 }
 
@@ -495,7 +506,7 @@ static void tell_nexthops(struct links *links, struct interface *interface)
 static void judge_one(struct links *links, struct interface *interface)
 {
 	char reason[sizeof(interface->reason)];
-	bool v4, v6, was_attached = interface->attached, changed, local_first;
+	bool v4, v6, was_attached = interface->attached, changed;
 	uint16_t table;
 	int err = 0;
 
@@ -505,12 +516,8 @@ static void judge_one(struct links *links, struct interface *interface)
 		kind_why_not_out(interface, reason, sizeof(reason));
 	/* own addresses are in the new table before packets are looked up there */
 	address_move_interface(links, interface, table);
-	/* host addresses of table local are laid over table main */
-	local_first =
-		interface_is_vrf_member(interface) ? links->local_first : links->local_was_wide;
-	changed = table != interface->table || local_first != interface->local_first;
+	changed = table != interface->table;
 	interface->table = table;
-	interface->local_first = local_first;
 	if (v4 || v6)
 		err = attach(links, interface, v4, v6, changed, reason, sizeof(reason));
 	else

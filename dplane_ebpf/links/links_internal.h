@@ -37,6 +37,7 @@ struct netconf {
 	bool known;
 	bool forwarding;
 	int rp_filter;
+	bool proxy; /* it answers for others: proxy_arp, proxy_ndp */
 };
 
 struct interface {
@@ -73,9 +74,9 @@ struct interface {
 	bool again;    /* and that it be tried again */
 	bool seen;     /* judged before */
 	bool use_v4, use_v6;
-	uint16_t table;	  /* the FIB's, in which packets and own addresses belong */
-	bool local_first; /* but before in FIB_TABLE_LOCAL */
-	bool retry;	  /* attaching failed: try again later */
+	uint64_t use_more; /* FIB_IF_LOCAL, FIB_IF_PROXY */
+	uint16_t table;	   /* the FIB's, in which packets and own addresses belong */
+	bool retry;	   /* attaching failed: try again later */
 	char reason[sizeof(((struct links_interface *)0)->reason)];
 	uint32_t hosts;
 

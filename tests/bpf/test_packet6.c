@@ -218,6 +218,49 @@ START_TEST(martians_in_a_blackhole)
 }
 END_TEST
 
+/* Solicitations for a host that the kernel answers for reach it, and only they are kept from the fast path. */
+START_TEST(neighbour_discovery)
+{
+	static const uint8_t extensions[] = {IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_AH,
+					     IPPROTO_DSTOPTS};
+	static const uint8_t others[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_SCTP,
+					 IPPROTO_ESP, IPPROTO_GRE, IPPROTO_NONE};
+
+	for (int proxy = 0; proxy < 2; proxy++) {
+		datapath_interface_set(bed.datapath, bed.in, 0, true, true,
+				       proxy ? FIB_IF_PROXY : 0);
+		for (int type = 0; type < 256; type++) {
+			bool discovery = type >= 133 && type <= 137;
+
+			FRAME6(&frame, .protocol = IPPROTO_ICMPV6, .payload = 24, .ttl = 255);
+			ip()[40] = type;
+			expect("ICMPv6", &frame,
+			       discovery ? FIB_CNT_KERNEL_DISCOVERY : FIB_CNT_FORWARDED,
+			       hop.nexthop);
+		}
+		for (size_t i = 0; i < sizeof(extensions); i++) {
+			FRAME6(&frame, .protocol = extensions[i], .payload = 64);
+			expect("extension header", &frame,
+			       proxy ? FIB_CNT_KERNEL_DISCOVERY : FIB_CNT_FORWARDED, hop.nexthop);
+		}
+		for (size_t i = 0; i < sizeof(others); i++) {
+			FRAME6(&frame, .protocol = others[i], .payload = 64);
+			ip()[40] = 135;
+			expect("another protocol", &frame, FIB_CNT_FORWARDED, hop.nexthop);
+		}
+	}
+	/* nothing behind the header, and to the router itself */
+	FRAME6(&frame, .protocol = IPPROTO_ICMPV6);
+	set_payload(0);
+	frame.len = ETHER_LEN + 40;
+	expect("header only", &frame, FIB_CNT_FORWARDED, hop.nexthop);
+	FRAME6(&frame, .protocol = IPPROTO_ICMPV6);
+	ip()[40] = 135;
+	route("2001:db8:2::2/128", FIB_GROUP_LOCAL);
+	expect("own address", &frame, FIB_CNT_KERNEL_LOCAL, NO_NEXTHOP);
+}
+END_TEST
+
 TCase *packet6_tests(void)
 {
 	TCase *tcase = tcase_create("packet6");
@@ -234,5 +277,6 @@ TCase *packet6_tests(void)
 	tcase_add_test(tcase, other_macs);
 	tcase_add_test(tcase, marked);
 	tcase_add_test(tcase, said_to_be_ipv4);
+	tcase_add_test(tcase, neighbour_discovery);
 	return tcase;
 }

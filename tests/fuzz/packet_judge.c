@@ -88,6 +88,18 @@ static bool martian(uint8_t family, const uint8_t *addr)
 	       (!memcmp(addr, zero, 15) && addr[15] <= 1) || !memcmp(addr, mapped, 12);
 }
 
+/* RFC 4861, directly behind the header; behind an extension header it may be there where the kernel is a proxy. */
+static bool discovery(const struct packet_in *in, const struct layer3 *l3)
+{
+	if (l3->family == AF_INET)
+		return false;
+	if (l3->protocol == IPPROTO_ICMPV6)
+		return in->len > ETHER_HEADER + 40 && l3->ip[40] >= 133 && l3->ip[40] <= 137;
+	return in->from->more & FIB_IF_PROXY &&
+	       (l3->protocol == IPPROTO_ROUTING || l3->protocol == IPPROTO_FRAGMENT ||
+		l3->protocol == IPPROTO_AH || l3->protocol == IPPROTO_DSTOPTS);
+}
+
 static uint64_t why_header(const struct layer3 *l3)
 {
 	uint64_t why = 0;
@@ -240,7 +252,7 @@ static void judge_forwarded(const struct packet_in *in, const struct layer3 *l3,
 		must(!checksum4(ip), "checksum %04x", get16(ip + 10));
 	}
 	/* nothing of what stands behind the packet, but for zeros up to the least length of a frame */
-	must(out->len == (padded(in, l3) ? in->len : ETHER_HEADER + l3->length),
+	must(out->len == ETHER_HEADER + l3->length || (out->len == in->len && padded(in, l3)),
 	     "%zu bytes, not %zu", out->len, ETHER_HEADER + l3->length);
 	for (size_t i = 0; i < out->len; i++)
 		must(out->data[i] == wanted[i], "byte %zu is %02x, not %02x", i, out->data[i],
@@ -261,7 +273,9 @@ static void judge_flow(const struct packet_in *in, const struct layer3 *l3, uint
 	uint8_t *ip = other.data + ETHER_HEADER;
 
 	other = *in;
-	for (size_t i = ETHER_HEADER + from; i < other.len; i++)
+	/* of ICMP the type tells what it is */
+	from += l3->protocol == IPPROTO_ICMPV6 || l3->protocol == IPPROTO_ICMP;
+	for (size_t i = ETHER_HEADER + from; i < ETHER_HEADER + l3->length; i++)
 		other.data[i] ^= 0xff;
 	if (l3->family == AF_INET) {
 		ip[1] ^= 0xff;
@@ -298,6 +312,8 @@ void judge(const struct packet_in *in, const struct packet_out *out)
 			why |= why_group(group);
 		if (l3.family == AF_INET && tables_own_source(in->from, l3.src))
 			why |= WHY(KERNEL_OWN_SOURCE);
+		if (discovery(in, &l3))
+			why |= WHY(KERNEL_DISCOVERY);
 		ways = tables_ways(group);
 	}
 	if (!why && out->nexthop == NEXTHOP_NONE) {

@@ -202,7 +202,8 @@ void tables_open(void)
 	route_add(LOCAL, "2001:db8::4/127", FIB_GROUP_LOCAL);
 	route_add(LOCAL, "2001:db8:6::/120", FIB_GROUP_LOCAL);
 	own_address("10.0.0.7/32");
-	ingress[0] = (struct ingress){.ifindex = bed.in, .v4 = true, .v6 = true};
+	ingress[0] =
+		(struct ingress){.ifindex = bed.in, .v4 = true, .v6 = true, .more = FIB_IF_PROXY};
 	ingress[1] = (struct ingress){.ifindex = bed.out, .v4 = true};
 	ingress[2] = (struct ingress){.ifindex = bed.in_peer,
 				      .table = number[VRF],

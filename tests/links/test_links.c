@@ -17,6 +17,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "dplane_ebpf/datapath/datapath_internal.h"
 #include "dplane_ebpf/links/links_internal.h"
 #include "dplane_ebpf/notice.h"
 #include "tests/links/test_links.h"
@@ -272,6 +273,28 @@ START_TEST(strict_rp_filter_excludes_v4)
 	ck_assert_ptr_nonnull(strstr(get("x1").reason, "net.ipv4.conf.all.rp_filter"));
 	run("sysctl -qw net.ipv4.conf.x0.rp_filter=2"); /* the greater of the two counts */
 	wait_for(get("x0").v4 && !get("x1").v4);
+}
+END_TEST
+
+static bool word_has(const char *name, uint64_t bits)
+{
+	uint32_t ifindex = if_nametoindex(name);
+
+	return datapath->interfaces[ifindex % FIB_MAX_INTERFACES] & bits;
+}
+
+/* Where the kernel answers for others, the program has to know; "all" and the interface's own count. */
+START_TEST(proxy_of_neighbours)
+{
+	ck_assert(!word_has("x0", FIB_IF_PROXY));
+	run("sysctl -qw net.ipv6.conf.x0.proxy_ndp=1");
+	wait_for(word_has("x0", FIB_IF_PROXY));
+	ck_assert(!word_has("x1", FIB_IF_PROXY));
+	run("sysctl -qw net.ipv6.conf.all.proxy_ndp=1 net.ipv6.conf.x0.proxy_ndp=0");
+	wait_for(word_has("x1", FIB_IF_PROXY));
+	ck_assert(word_has("x0", FIB_IF_PROXY) && word_has("x0", FIB_IF_V6));
+	run("sysctl -qw net.ipv6.conf.all.proxy_ndp=0");
+	wait_for(!word_has("x0", FIB_IF_PROXY) && !word_has("x1", FIB_IF_PROXY));
 }
 END_TEST
 
@@ -763,6 +786,7 @@ int main(void)
 	tcase_add_test(pair, forwarding_of_all);
 	tcase_add_test(pair, strict_rp_filter_excludes_v4);
 	tcase_add_test(pair, foreign_rules_exclude);
+	tcase_add_test(pair, proxy_of_neighbours);
 	tcase_add_test(pair, down_and_up);
 	tcase_add_test(pair, member_of_a_bridge);
 	tcase_add_test(pair, not_ethernet);

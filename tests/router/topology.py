@@ -44,7 +44,7 @@ NODE_SYSCTLS = {
 
 # counters of the program: what it sent on, and what it left to the kernel on its way through the router
 FORWARDED = ("forwarded", "forwarded-neighbour")
-TRANSIT_BY_KERNEL = ("kernel-interface", "kernel-options", "kernel-no-route", "kernel-unsupported",
+TRANSIT_BY_KERNEL = ("kernel-interface", "kernel-options", "kernel-discovery", "kernel-no-route", "kernel-unsupported",
                      "kernel-own-route", "kernel-overflow", "kernel-nexthop", "kernel-neighbour", "kernel-mtu",
                      "kernel-same-interface", "kernel-internal", "drop-internal")
 
