@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A flow's hash: which slot of a group its packets take. bpf_get_hash_recalc() costs twenty times as much. */
+/*
+ * A flow's hash: which slot of a group its packets take. bpf_get_hash_recalc() costs twenty times as much. It begins with the
+ * router's own seed: routers in a row that chose alike would leave members of the second one's groups without a flow.
+ */
 #ifndef BPF_HASH_H
 #define BPF_HASH_H
 

@@ -59,6 +59,9 @@ const volatile struct {
 	__u64 nexthop_counter;
 } bounds;
 
+/* What makes this router's choice among the members of a group another than its neighbours': any number, well mixed. */
+const volatile __u64 flow_seed;
+
 /*
  * Bound an index where the verifier can see it and the compiler cannot take it away. In 64 bits, and as the last
  * step: Linux 6.1 forgets the bounds of what is computed in 32.

@@ -54,12 +54,39 @@ static __always_inline bool packet_headers(struct __sk_buff *skb, struct packet 
 	return p->data + need <= p->data_end;
 }
 
-/* The ports of a whole datagram as one word for the hash, else 0. */
-static __always_inline __u32 packet_ports(const struct packet *p, const __u32 *ports)
+/* Where the ports of a transport header are readable: as one word for the hash. */
+static __always_inline bool packet_ports(const struct packet *p, __u8 protocol, const void *header,
+					 __u32 *ports)
 {
-	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP && p->protocol != IPPROTO_SCTP)
-		return 0;
-	return (void *)(ports + 1) <= p->data_end ? *ports : 0;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP)
+		return false;
+	if (header + sizeof(*ports) > p->data_end)
+		return false;
+	*ports = *(const __u32 *)header;
+	return true;
+}
+
+/* Of the flow in the other direction. */
+static __always_inline __u32 ports_swapped(__u32 ports)
+{
+	return ports << 16 | ports >> 16;
+}
+
+/*
+ * ICMP errors quote the packet that they are about, and go to its sender: by the way of the flow that goes there as well,
+ * whose addresses and ports are the quoted ones swapped. Else a server behind an anycast address would not hear of a
+ * smaller MTU on the way to its client. The quote stands behind 8 bytes.
+ */
+#define ICMP_HEADER 8
+
+/* Bits by type: destination unreachable, source quench, redirect, time exceeded, parameter problem. */
+#define ICMP_ERRORS (1u << 3 | 1u << 4 | 1u << 5 | 1u << 11 | 1u << 12)
+/* destination unreachable, packet too big, time exceeded, parameter problem */
+#define ICMPV6_ERRORS (1u << 1 | 1u << 2 | 1u << 3 | 1u << 4)
+
+static __always_inline bool icmp_error(__u8 type, __u32 errors)
+{
+	return type < 32 && errors >> type & 1;
 }
 
 /* ---- IPv4 ---- */
@@ -93,6 +120,13 @@ static __always_inline enum fib_counter packet_parse4(struct __sk_buff *skb, str
 	ip = p->data + ETH_HLEN;
 	if ((void *)(ip + 1) > p->data_end)
 		return FIB_CNT_KERNEL_MALFORMED;
+	if (ip->protocol == IPPROTO_ICMP &&
+	    !packet_headers(skb, p, ETH_HLEN + sizeof(*ip),
+			    ETH_HLEN + ICMP_HEADER + 2 * sizeof(*ip) + 4))
+		return FIB_CNT_KERNEL_MALFORMED;
+	ip = p->data + ETH_HLEN;
+	if ((void *)(ip + 1) > p->data_end)
+		return FIB_CNT_KERNEL_MALFORMED;
 	p->length = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || ip->ihl < 5 || p->length < ip->ihl * 4u ||
 	    p->length > skb->len - ETH_HLEN)
@@ -116,14 +150,31 @@ static __always_inline enum fib_counter packet_check4(const struct iphdr *ip)
 	return PACKET_OK;
 }
 
+static __always_inline __u32 flow_hash4(__u8 protocol, __u32 saddr, __u32 daddr, __u32 ports)
+{
+	__u64 hash = hash_mix(flow_seed ^ protocol, (__u64)saddr << 32 | daddr);
+
+	return hash_end(hash_mix(hash, ports));
+}
+
 /* A datagram's fragments stay together: none of them is hashed by its ports. */
 static __always_inline __u32 packet_hash4(const struct packet *p, const struct iphdr *ip)
 {
-	__u64 hash = hash_mix(HASH_A ^ ip->protocol, (__u64)ip->saddr << 32 | ip->daddr);
+	const __u8 *icmp = (const __u8 *)(ip + 1);
+	const struct iphdr *quoted = (const struct iphdr *)(icmp + ICMP_HEADER);
+	__u32 ports = 0;
 
+	if (p->l4 && ip->protocol == IPPROTO_ICMP && (void *)(quoted + 1) <= p->data_end &&
+	    icmp_error(*icmp, ICMP_ERRORS) && quoted->version == 4) {
+		/* ports that are there; what a first fragment is about is mostly sent whole the other way */
+		if (quoted->ihl == 5 && !(quoted->frag_off & bpf_htons(IP_OFFSET)))
+			packet_ports(p, quoted->protocol, quoted + 1, &ports);
+		return flow_hash4(quoted->protocol, quoted->daddr, quoted->saddr,
+				  ports_swapped(ports));
+	}
 	if (p->l4)
-		hash = hash_mix(hash, packet_ports(p, (const __u32 *)(ip + 1)));
-	return hash_end(hash);
+		packet_ports(p, ip->protocol, ip + 1, &ports);
+	return flow_hash4(ip->protocol, ip->saddr, ip->daddr, ports);
 }
 
 /* ---- IPv6 ---- */
@@ -154,6 +205,13 @@ static __always_inline enum fib_counter packet_parse6(struct __sk_buff *skb, str
 	/* every router has to look into it; a length of 0 with it is a jumbogram's */
 	if (ip->nexthdr == IPPROTO_HOPOPTS)
 		return FIB_CNT_KERNEL_OPTIONS;
+	if (ip->nexthdr == IPPROTO_ICMPV6 &&
+	    !packet_headers(skb, p, ETH_HLEN + sizeof(*ip),
+			    ETH_HLEN + ICMP_HEADER + 2 * sizeof(*ip) + 4))
+		return FIB_CNT_KERNEL_MALFORMED;
+	ip = p->data + ETH_HLEN;
+	if ((void *)(ip + 1) > p->data_end)
+		return FIB_CNT_KERNEL_MALFORMED;
 	p->protocol = ip->nexthdr;
 	p->l4 = 0;
 	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_SCTP)
@@ -190,19 +248,39 @@ static __always_inline enum fib_counter packet_check6(const struct packet *p,
 	return PACKET_OK;
 }
 
-/* Addresses and flow label (RFC 6437) are the same in every fragment. */
+static __always_inline __u32 flow_hash6(const struct in6_addr *saddr, const struct in6_addr *daddr,
+					__u64 rest)
+{
+	__u64 hash = hash_mix(flow_seed, ipv6_half(saddr, 0));
+
+	hash = hash_mix(hash, ipv6_half(saddr, 1));
+	hash = hash_mix(hash, ipv6_half(daddr, 0));
+	hash = hash_mix(hash, ipv6_half(daddr, 1));
+	return hash_end(hash_mix(hash, rest));
+}
+
+/*
+ * Addresses and ports. The flow label only where there are none, as behind an extension header: it is the same in every
+ * fragment (RFC 6437), but Linux changes it when a connection gets no answer, and shall not leave its way for that.
+ */
 static __always_inline __u32 packet_hash6(const struct packet *p, const struct ipv6hdr *ip)
 {
-	__u64 hash = HASH_A ^ (bpf_ntohl(*(const __be32 *)ip) & 0xfffff);
+	const __u8 *icmp = (const __u8 *)(ip + 1);
+	const struct ipv6hdr *quoted = (const struct ipv6hdr *)(icmp + ICMP_HEADER);
+	__u64 rest = bpf_ntohl(*(const __be32 *)ip) & 0xfffff;
+	__u32 ports;
 
-	hash = hash_mix(hash, ipv6_half(&ip->saddr, 0));
-	hash = hash_mix(hash, ipv6_half(&ip->saddr, 1));
-	hash = hash_mix(hash, ipv6_half(&ip->daddr, 0));
-	hash = hash_mix(hash, ipv6_half(&ip->daddr, 1));
-	if (p->l4)
-		hash = hash_mix(hash,
-				(__u64)packet_ports(p, (const __u32 *)(ip + 1)) << 8 | p->protocol);
-	return hash_end(hash);
+	if (p->protocol == IPPROTO_ICMPV6 && (void *)(quoted + 1) <= p->data_end &&
+	    icmp_error(*icmp, ICMPV6_ERRORS) && quoted->version == 6) {
+		/* of what has no ports the label in the other direction is not known */
+		rest = 0;
+		if (packet_ports(p, quoted->nexthdr, quoted + 1, &ports))
+			rest = (__u64)ports_swapped(ports) << 8 | quoted->nexthdr;
+		return flow_hash6(&quoted->daddr, &quoted->saddr, rest);
+	}
+	if (p->l4 && packet_ports(p, p->protocol, ip + 1, &ports))
+		rest = (__u64)ports << 8 | p->protocol;
+	return flow_hash6(&ip->saddr, &ip->daddr, rest);
 }
 
 #endif /* BPF_PACKET_H */

@@ -8,6 +8,7 @@ bool engine_open(struct engine *engine, const struct options *options, bool smal
 {
 	struct datapath_config config = {
 		.pin_dir = options->pin_dir[0] ? options->pin_dir : NULL,
+		.seed = options->seed,
 		.hold_ms = options->hold_seconds * 1000,
 		.geometry = small ? datapath_geometry_small : datapath_geometry_full,
 		.replaces = replaces,

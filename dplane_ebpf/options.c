@@ -2,10 +2,13 @@
 /* The module's options. */
 #include "dplane_ebpf/options.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "dplane_ebpf/datapath/datapath.h"
 
 #define HOLD_DEFAULT 5
 #define HOLD_MAX 86400
@@ -34,6 +37,15 @@ static bool set_hold(struct options *options, const char *value)
 		return false;
 	options->hold_seconds = (unsigned int)seconds;
 	return true;
+}
+
+static bool set_seed(struct options *options, const char *value)
+{
+	char *end;
+
+	errno = 0;
+	options->seed = datapath_seed_number(strtoull(value, &end, 0));
+	return *value >= '0' && *value <= '9' && !*end && !errno;
 }
 
 static bool set_size(struct options *options, const char *value)
@@ -68,6 +80,7 @@ static const struct option {
 	{"bypass", set_bypass, "all, or names of interfaces with + between them"},
 	{"hold", set_hold, "seconds, 1 to 86400, or forever"},
 	{"pin", set_pin, "an absolute path on a bpffs, or none"},
+	{"seed", set_seed, "a number"},
 	{"size", set_size, "full or small"},
 };
 
@@ -85,8 +98,8 @@ static bool set_one(struct options *options, const char *key, const char *value,
 	}
 	snprintf(
 		error, error_len,
-		"unknown option '%s': there are pin=DIR|none, size=full|small, hold=SECONDS|forever and "
-		"bypass=all|IFNAME+...",
+		"unknown option '%s': there are pin=DIR|none, size=full|small, hold=SECONDS|forever, "
+		"seed=NUMBER and bypass=all|IFNAME+...",
 		key);
 	return false;
 }
@@ -101,6 +114,7 @@ bool options_parse(struct options *options, const char *text, const char *instan
 	options->small = false;
 	options->bypass[0] = '\0';
 	options->hold_seconds = HOLD_DEFAULT;
+	options->seed = datapath_seed_here(instance);
 	snprintf(options->pin_dir, sizeof(options->pin_dir), "%s/%s", PIN_BASE, instance);
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", text ? text : "") >= sizeof(copy)) {
 		snprintf(error, error_len, "the options are too long");

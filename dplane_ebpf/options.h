@@ -6,17 +6,19 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct options {
 	char pin_dir[PATH_MAX]; /* empty: pin nothing */
 	unsigned int
 		hold_seconds; /* how long the tables of a zebra that died are forwarded by; 0: for ever */
+	uint64_t seed;	      /* of the choice among a group's members */
 	bool small;	      /* tables for a laboratory */
 	char bypass[256]; /* where bypassing is allowed, as links_start() takes it */
 };
 
 /*
- * text may be NULL; instance names the pin directory below the default one. Returns
+ * text may be NULL; instance tells apart the zebras of one machine: pin directory, seed. Returns
  * false and one line in error where something is not understood.
  */
 bool options_parse(struct options *options, const char *text, const char *instance, char *error,

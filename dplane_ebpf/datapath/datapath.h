@@ -27,6 +27,7 @@ struct datapath_config {
 	const char
 		*pin_dir; /* a directory on a bpffs, made if its parent exists; NULL: pin nothing */
 	struct fib_geometry geometry; /* cpus is filled in by datapath_open() */
+	uint64_t seed;		      /* of the choice among a group's members, well mixed */
 	unsigned int hold_ms; /* how long the tables count after datapath_alive(); 0: for ever */
 	bool clsact_only;     /* as on a kernel without tcx (tests) */
 	/*
@@ -39,6 +40,14 @@ struct datapath_config {
 /* Sizes for a full Internet table, and for a router in a laboratory. */
 extern const struct fib_geometry datapath_geometry_full;
 extern const struct fib_geometry datapath_geometry_small;
+
+/*
+ * A seed for a router: the same whenever it is asked for, and another for each machine, host name, and instance on it. The first is
+ * from the text given, which may be empty; the second from this machine; the third from a number that somebody chose.
+ */
+uint64_t datapath_seed_of(const char *machine, const char *host, const char *instance);
+uint64_t datapath_seed_here(const char *instance);
+uint64_t datapath_seed_number(uint64_t number);
 
 /*
  * Load the program and its maps, map them, pin them. Where an earlier process left pins of the same layout behind,

@@ -40,6 +40,7 @@ struct own_address;
 struct datapath {
 	struct dplane_ebpf_bpf *skel;
 	struct fib_geometry geometry;
+	uint64_t seed;
 	void *memory[FIB_ARRAY_MAX]; /* mapped arrays; NULL: not yet */
 	uint64_t *interfaces;
 	struct fib_cpu_counters *counters;

@@ -128,6 +128,7 @@ static int size_maps(struct datapath *datapath)
 		if (err)
 			return err;
 	}
+	datapath->skel->rodata->flow_seed = datapath->seed;
 	datapath->skel->rodata->bounds.v4_low = (uint64_t)g->v4_low_blocks * FIB4_LOW_SIZE - 1;
 	datapath->skel->rodata->bounds.node = 2 * (uint64_t)g->node_bytes - 1;
 	datapath->skel->rodata->bounds.group = g->groups - 1;
@@ -215,6 +216,7 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 	datapath->clsact_only = config->clsact_only;
 	datapath->hold_ns = (uint64_t)config->hold_ms * 1000000ull;
 	datapath->geometry = config->geometry;
+	datapath->seed = config->seed;
 	err = libbpf_num_possible_cpus();
 	datapath->geometry.cpus = power_of_two(err > 0 ? err : 1);
 	if (!fib_geometry_valid(&datapath->geometry)) {

@@ -129,6 +129,8 @@ TCase *packet4_tests(void);
 TCase *packet6_tests(void);
 TCase *nexthop_tests(void);
 TCase *ecmp_tests(void);
+TCase *ecmp_row_tests(void);
+TCase *icmp_quote_tests(void);
 TCase *lookup_tests(void);
 TCase *local_tests(void);
 TCase *datapath_tests(void);

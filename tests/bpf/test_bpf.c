@@ -7,10 +7,10 @@
 
 int main(void)
 {
-	TCase *(*const tests[])(void) = {packet4_tests,	    packet6_tests,  nexthop_tests,
-					 ecmp_tests,	    lookup_tests,   local_tests,
-					 wire_tests,	    datapath_tests, pins_tests,
-					 predecessor_tests, replace_tests,  pressure_tests};
+	TCase *(*const tests[])(void) = {
+		packet4_tests,	  packet6_tests,     nexthop_tests, ecmp_tests,	   ecmp_row_tests,
+		icmp_quote_tests, lookup_tests,	     local_tests,   wire_tests,	   datapath_tests,
+		pins_tests,	  predecessor_tests, replace_tests, pressure_tests};
 	Suite *suite = suite_create("bpf");
 	SRunner *runner;
 	int failed;
@@ -21,7 +21,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		TCase *tcase = tests[i]();
 
-		tcase_set_timeout(tcase, 60);
+		tcase_set_timeout(tcase, 120);
 		suite_add_tcase(suite, tcase);
 	}
 	runner = srunner_create(suite);

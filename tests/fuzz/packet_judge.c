@@ -261,6 +261,19 @@ static void judge_forwarded(const struct packet_in *in, const struct layer3 *l3,
 	judge_redirect(l3, out, way);
 }
 
+/* An ICMP error, which quotes a packet of a flow. */
+static bool error(const struct layer3 *l3)
+{
+	uint8_t type = l3->ip[l3->header];
+
+	if (l3->length == l3->header)
+		return false;
+	if (l3->family == AF_INET)
+		return l3->protocol == IPPROTO_ICMP &&
+		       (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
+	return l3->protocol == IPPROTO_ICMPV6 && type >= 1 && type <= 4;
+}
+
 /*
  * All packets of a flow leave by one way: what is behind the ports, and the ports too where there are none
  * or the datagram is in fragments, must not count.
@@ -272,8 +285,11 @@ static void judge_flow(const struct packet_in *in, const struct layer3 *l3, uint
 	static struct packet_out out;
 	uint8_t *ip = other.data + ETHER_HEADER;
 
+	/* it goes with the flow that it quotes */
+	if (!l3->ports && error(l3))
+		return;
 	other = *in;
-	/* of ICMP the type tells what it is */
+	/* of ICMP the type tells what it is; no other becomes an error's */
 	from += l3->protocol == IPPROTO_ICMPV6 || l3->protocol == IPPROTO_ICMP;
 	for (size_t i = ETHER_HEADER + from; i < ETHER_HEADER + l3->length; i++)
 		other.data[i] ^= 0xff;
@@ -287,7 +303,8 @@ static void judge_flow(const struct packet_in *in, const struct layer3 *l3, uint
 		put16(ip + 10, 0);
 		put16(ip + 10, checksum4(ip));
 	} else {
-		ip[1] ^= 0xf0;
+		/* the label too, where ports are there */
+		ip[1] ^= l3->ports && in->len >= ETHER_HEADER + from ? 0xff : 0xf0;
 		ip[7] = 17;
 	}
 	run_native(&other, &out);
