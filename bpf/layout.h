@@ -148,7 +148,8 @@ enum fib_nexthop_action {
 
 /*
  * A next hop, one cache line. dst and src are each read and written as one
- * word: the six bytes of a MAC in memory order, lowest byte first, then 16 bits.
+ * word: the six bytes of a MAC in memory order, lowest byte first, then 16 bits. A dst by which src is
+ * used is stored after it, with release; the program reads src by an address that depends on dst.
  */
 struct fib_nexthop {
 	__u64 dst;     /* bytes 0..5 gateway's MAC, byte 6 enum fib_nexthop_action, byte 7 zero */

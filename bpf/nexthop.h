@@ -221,6 +221,17 @@ static __always_inline bool packet_cut(struct __sk_buff *skb, struct packet *p)
 }
 
 /*
+ * A next hop's src, read after dst, which tells that it is valid and is written last. CPUs such as arm64's may read later words
+ * first, unless the address depends on what was read before: it does, by zero.
+ */
+static __always_inline __u64 src_after(const struct fib_nexthop *nexthop, __u64 dst)
+{
+	const void *src = &nexthop->src;
+
+	return READ_ONCE(*(const __u64 *)(src + MASK(dst, 0)));
+}
+
+/*
  * Forward a parsed packet whose prefix has this group; interface: the word of the one that it came in by. v6 is a constant where
  * this is inlined. Everything that may still send the packet to the kernel comes before
  * the first byte is changed; what the tables have no way for is not checked any further.
@@ -260,9 +271,7 @@ static __always_inline int forward(struct __sk_buff *skb, struct packet *p, __u3
 		return to_kernel(FIB_CNT_KERNEL_INTERNAL);
 
 	dst = READ_ONCE(nexthop->dst);
-	/* dst tells that src is valid: it is read first, as it is written last */
-	asm volatile("" ::: "memory");
-	src = READ_ONCE(nexthop->src);
+	src = src_after(nexthop, dst);
 	action = FIB_NH_ACTION(dst);
 	if (action == FIB_NH_KERNEL || action >= FIB_NH_MAX)
 		return to_kernel(FIB_CNT_KERNEL_NEXTHOP);
