@@ -71,6 +71,7 @@ static void teardown(void)
 	nexthop_free_all(links);
 	interface_free_all(links);
 	close(links->wake_fd);
+	free(links->allowed);
 	free(links);
 	fib_free(fib);
 	datapath_close(datapath, false);
