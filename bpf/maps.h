@@ -33,8 +33,10 @@ FIB_ARRAY(interfaces, FIB_MAX_INTERFACES * sizeof(__u64));
 FIB_ARRAY(counters, sizeof(struct fib_cpu_counters));
 FIB_ARRAY(nexthop_counters, sizeof(struct fib_nexthop_counters));
 
+/* Most routers have few such hosts: each takes its memory when it comes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
 	__type(key, struct fib_neigh_key);
 	__type(value, __u8);

@@ -78,11 +78,13 @@ static void beat(void)
 
 static void every_second(compat_event *event)
 {
+	struct links_stats links;
 	struct fib_stats stats;
 
 	beat();
 	fib_stats(module.fib, &stats);
-	pressure_look(&stats);
+	links_stats(module.links, &links);
+	pressure_look(&stats, links.neighbours);
 	compat_add_timer(main_loop, every_second, 1, &second_timer);
 }
 

@@ -60,9 +60,9 @@ struct datapath {
 	uint64_t earlier_start[FIB_CNT_MAX];
 	struct predecessor *predecessor; /* NULL: none, or taken over */
 	_Atomic uint64_t hold_ns;
-	/* what was counted when somebody cleared it; next hops: NULL: nobody did */
+	/* what was counted when somebody cleared it; next hops: also when a number became free */
 	uint64_t cleared[FIB_CNT_MAX];
-	struct fib_nexthop_counters *nexthops_cleared;
+	struct fib_nexthop_counters *nexthop_start;
 
 	struct own_address *own[DATAPATH_OWN_CHAINS];
 	bool told_own; /* that there are too many */

@@ -21,9 +21,9 @@ const struct fib_geometry datapath_geometry_full = {
 	.node_bytes = 16u << 20,
 	.v4_low_blocks = 1u << 13,
 	.groups = FIB_MAX_GROUPS,
-	.slots = 1u << 18,
-	.nexthops = 1u << 13,
-	.neighbours = 1u << 14,
+	.slots = FIB_MAX_GROUPS * 64, /* each group's, of two to four members */
+	.nexthops = 1u << 16,
+	.neighbours = 1u << 17,
 	.cpus = 1,
 };
 
@@ -36,6 +36,10 @@ const struct fib_geometry datapath_geometry_small = {
 	.neighbours = 1u << 12,
 	.cpus = 1,
 };
+
+/* Counters of next hops, of all CPUs, may take so many bytes: with more than 32 CPUs there are fewer next hops. */
+#define NEXTHOP_COUNTERS_MAX ((size_t)32 << 20)
+#define NEXTHOPS_MIN (1u << 10)
 
 /* ---- libbpf's own words: the last one is kept, because it says what the kernel disliked ---- */
 
@@ -166,6 +170,15 @@ static void unmap_maps(struct datapath *datapath)
 	}
 }
 
+/* Possible CPUs are often many more than there are: virtual machines have some hundreds. */
+static void limit_nexthops(struct fib_geometry *g)
+{
+	while (g->nexthops > NEXTHOPS_MIN &&
+	       (size_t)g->cpus * g->nexthops * sizeof(struct fib_nexthop_counters) >
+		       NEXTHOP_COUNTERS_MAX)
+		g->nexthops /= 2;
+}
+
 /* ---- the whole ---- */
 
 static void explain(int err, char *error, size_t error_len)
@@ -191,6 +204,11 @@ static int load(struct datapath *datapath)
 {
 	int err;
 
+	/* pages of it that no number was given back in stay untouched */
+	datapath->nexthop_start =
+		calloc(datapath->geometry.nexthops, sizeof(*datapath->nexthop_start));
+	if (!datapath->nexthop_start)
+		return -ENOMEM;
 	datapath->skel = dplane_ebpf_bpf__open();
 	if (!datapath->skel)
 		return -errno;
@@ -219,6 +237,7 @@ struct datapath *datapath_open(const struct datapath_config *config, char *error
 	datapath->seed = config->seed;
 	err = libbpf_num_possible_cpus();
 	datapath->geometry.cpus = power_of_two(err > 0 ? err : 1);
+	limit_nexthops(&datapath->geometry);
 	if (!fib_geometry_valid(&datapath->geometry)) {
 		snprintf(error, error_len, "the sizes of the tables are not usable");
 		free(datapath);
@@ -258,6 +277,7 @@ failed:
 	dplane_ebpf_bpf__destroy(datapath->skel);
 	grace_close(datapath);
 	pins_close(datapath);
+	free(datapath->nexthop_start);
 	free(datapath);
 	return NULL;
 }
@@ -269,8 +289,8 @@ static void datapath_free(struct datapath *datapath)
 	dplane_ebpf_bpf__destroy(datapath->skel);
 	grace_close(datapath);
 	pins_close(datapath);
-	free(datapath->nexthops_cleared);
 	own_free(datapath);
+	free(datapath->nexthop_start);
 	free(datapath);
 }
 
@@ -317,6 +337,8 @@ void datapath_memory(const struct datapath *datapath, struct fib_memory *memory)
 		.group = datapath->memory[FIB_ARRAY_GROUP],
 		.slot = datapath->memory[FIB_ARRAY_SLOT],
 		.nexthop = datapath->memory[FIB_ARRAY_NEXTHOP],
+		.nexthop_counters = datapath->nexthop_counters,
+		.nexthop_start = datapath->nexthop_start,
 	};
 }
 

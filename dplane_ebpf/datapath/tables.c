@@ -81,40 +81,23 @@ void datapath_counters(const struct datapath *datapath, uint64_t packets[FIB_CNT
 		packets[i] -= datapath->cleared[i];
 }
 
-static void count_nexthop(const struct datapath *datapath, uint32_t nexthop,
-			  struct fib_nexthop_counters *sum)
-{
-	const struct fib_geometry *g = &datapath->geometry;
-
-	memset(sum, 0, sizeof(*sum));
-	for (uint32_t cpu = 0; nexthop < g->nexthops && cpu < g->cpus; cpu++) {
-		const struct fib_nexthop_counters *row =
-			&datapath->nexthop_counters[(size_t)cpu * g->nexthops + nexthop];
-
-		sum->packets += __atomic_load_n(&row->packets, __ATOMIC_RELAXED);
-		sum->bytes += __atomic_load_n(&row->bytes, __ATOMIC_RELAXED);
-	}
-}
-
 void datapath_nexthop_counters(const struct datapath *datapath, uint32_t nexthop,
 			       struct fib_nexthop_counters *sum)
 {
-	count_nexthop(datapath, nexthop, sum);
-	if (!datapath->nexthops_cleared || nexthop >= datapath->geometry.nexthops)
-		return;
-	sum->packets -= datapath->nexthops_cleared[nexthop].packets;
-	sum->bytes -= datapath->nexthops_cleared[nexthop].bytes;
+	struct fib_memory memory;
+
+	datapath_memory(datapath, &memory);
+	fib_nexthop_counted(&memory, &datapath->geometry, nexthop, sum);
 }
 
 void datapath_counters_clear(struct datapath *datapath)
 {
-	uint32_t n = datapath->geometry.nexthops;
+	struct fib_memory memory;
 
 	count_packets(datapath, datapath->cleared);
-	if (!datapath->nexthops_cleared)
-		datapath->nexthops_cleared = calloc(n, sizeof(*datapath->nexthops_cleared));
-	for (uint32_t i = 0; datapath->nexthops_cleared && i < n; i++)
-		count_nexthop(datapath, i, &datapath->nexthops_cleared[i]);
+	datapath_memory(datapath, &memory);
+	for (uint32_t i = 0; i < datapath->geometry.nexthops; i++)
+		fib_nexthop_clear(&memory, &datapath->geometry, i);
 }
 
 void datapath_hold(struct datapath *datapath, unsigned int hold_ms)

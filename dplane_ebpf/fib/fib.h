@@ -36,6 +36,13 @@ struct fib_memory {
 	uint64_t *group;
 	uint16_t *slot;
 	struct fib_nexthop *nexthop;
+	/* What the program counts for each next hop, by CPU; NULL: nobody counts. */
+	const struct fib_nexthop_counters *nexthop_counters;
+	/*
+	 * Not shared, with the former: what a number had counted when it last became free, or somebody cleared it. Words that any
+	 * thread reads and writes.
+	 */
+	struct fib_nexthop_counters *nexthop_start;
 };
 
 /* Which array, for sizes. */
@@ -281,6 +288,12 @@ int fib_nexthop_resolve(struct fib *fib, uint32_t nexthop, const struct fib_next
 typedef void (*fib_nexthop_watcher)(void *arg, uint32_t nexthop, const struct fib_nexthop_key *key,
 				    bool added);
 void fib_nexthop_watch(struct fib *fib, fib_nexthop_watcher watcher, void *arg);
+
+/* Counted since the number's next hop appeared, or fib_nexthop_clear(). Zero where nobody counts. Takes no lock. */
+void fib_nexthop_counted(const struct fib_memory *memory, const struct fib_geometry *geometry,
+			 uint32_t nexthop, struct fib_nexthop_counters *sum);
+void fib_nexthop_clear(const struct fib_memory *memory, const struct fib_geometry *geometry,
+		       uint32_t nexthop);
 
 /* ---- steering ---- */
 

@@ -474,6 +474,8 @@ void fib_nexthop_fini(struct fib *fib);
 /* Find or make, with one more reference. 0: no number is free. */
 uint32_t fib_nexthop_ref(struct fib *fib, const struct fib_nexthop_key *key);
 void fib_nexthop_unref(struct fib *fib, uint32_t nexthop);
+/* No reader has it any more: who gets the number next starts from nothing. */
+void fib_nexthop_free(struct fib *fib, uint32_t nexthop);
 /* Whether what readers find is what was published; and writing it again, the kernel's meanwhile. */
 bool fib_nexthop_intact(const struct fib *fib, uint32_t nexthop);
 void fib_nexthop_rewrite(struct fib *fib, uint32_t nexthop);

@@ -102,6 +102,12 @@ void fib_nexthop_unref(struct fib *fib, uint32_t nexthop)
 		fib->watcher(fib->watcher_arg, nexthop, &entry->key, false);
 }
 
+void fib_nexthop_free(struct fib *fib, uint32_t nexthop)
+{
+	fib_store(&fib->memory.nexthop[nexthop].dst, 0);
+	fib_nexthop_clear(&fib->memory, &fib->geometry, nexthop);
+}
+
 static bool nexthop_used(const struct fib *fib, uint32_t nexthop)
 {
 	return nexthop && nexthop < fib->geometry.nexthops && fib->nexthop[nexthop].refs;
@@ -253,4 +259,46 @@ uint32_t fib_nexthop_next(struct fib *fib, uint32_t from)
 	}
 	fib_unlock(fib);
 	return found;
+}
+
+/* ---- counters: the program only adds, what was there when it began is subtracted ---- */
+
+static void count_all(const struct fib_memory *memory, const struct fib_geometry *geometry,
+		      uint32_t nexthop, struct fib_nexthop_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (uint32_t cpu = 0; cpu < geometry->cpus; cpu++) {
+		const struct fib_nexthop_counters *row =
+			&memory->nexthop_counters[(size_t)cpu * geometry->nexthops + nexthop];
+
+		sum->packets += __atomic_load_n(&row->packets, __ATOMIC_RELAXED);
+		sum->bytes += __atomic_load_n(&row->bytes, __ATOMIC_RELAXED);
+	}
+}
+
+void fib_nexthop_counted(const struct fib_memory *memory, const struct fib_geometry *geometry,
+			 uint32_t nexthop, struct fib_nexthop_counters *sum)
+{
+	const struct fib_nexthop_counters *start;
+
+	memset(sum, 0, sizeof(*sum));
+	if (!memory->nexthop_counters || nexthop >= geometry->nexthops)
+		return;
+	count_all(memory, geometry, nexthop, sum);
+	start = &memory->nexthop_start[nexthop];
+	sum->packets -= __atomic_load_n(&start->packets, __ATOMIC_RELAXED);
+	sum->bytes -= __atomic_load_n(&start->bytes, __ATOMIC_RELAXED);
+}
+
+void fib_nexthop_clear(const struct fib_memory *memory, const struct fib_geometry *geometry,
+		       uint32_t nexthop)
+{
+	struct fib_nexthop_counters *start, sum;
+
+	if (!memory->nexthop_counters || nexthop >= geometry->nexthops)
+		return;
+	count_all(memory, geometry, nexthop, &sum);
+	start = &memory->nexthop_start[nexthop];
+	__atomic_store_n(&start->packets, sum.packets, __ATOMIC_RELAXED);
+	__atomic_store_n(&start->bytes, sum.bytes, __ATOMIC_RELAXED);
 }

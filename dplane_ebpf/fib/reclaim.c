@@ -76,7 +76,7 @@ static void retired_free(struct fib *fib, const struct fib_retired *retired)
 	if (retired->pool == FIB_POOL_GROUP)
 		fib_store(&fib->memory.group[retired->at], 0);
 	else if (retired->pool == FIB_POOL_NEXTHOP)
-		fib_store(&fib->memory.nexthop[retired->at].dst, 0);
+		fib_nexthop_free(fib, retired->at);
 	pool->retired -= retired->n;
 	pool->used += retired->n;
 	fib_pool_free(pool, retired->at, retired->n);

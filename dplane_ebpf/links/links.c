@@ -371,5 +371,6 @@ void links_stats(struct links *links, struct links_stats *stats)
 	stats->events = links->events;
 	stats->resyncs = links->resyncs;
 	stats->errors = links->errors + routes.errors;
+	stats->neighbours = links->hosts;
 	stats->neighbours_refused = links->refused;
 }

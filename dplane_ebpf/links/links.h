@@ -146,6 +146,7 @@ struct links_stats {
 	uint64_t events;	     /* netlink messages handled */
 	uint64_t resyncs;	     /* times that the socket overran and all was read again */
 	uint64_t errors;	     /* attach, map or netlink requests that failed */
+	uint64_t neighbours;	     /* hosts in the map */
 	uint64_t neighbours_refused; /* now without room in the map */
 	uint64_t routes;	     /* the kernel's own, that zebra did not make */
 	uint64_t route_readings;     /* times that all of them were read */

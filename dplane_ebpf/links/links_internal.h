@@ -190,6 +190,7 @@ struct links {
 	uint64_t checked;	/* events, when its next hops were looked at */
 	atomic_bool stop;	/* from here on the program's maps and the FIB stay as they are */
 	atomic_uint_fast64_t events, resyncs, errors, refused;
+	atomic_uint_fast64_t hosts; /* in the program's map */
 
 	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown; and what follows */
 	struct bypass_allowance *allowed;

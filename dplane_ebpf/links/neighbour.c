@@ -64,6 +64,7 @@ static void program(struct links *links, struct neighbour *neighbour, bool want)
 			links->errors++;
 		neighbour->in_map = false;
 		neighbour->interface->hosts--;
+		links->hosts--;
 		interface_changed(links, neighbour->interface);
 		return;
 	}
@@ -71,20 +72,21 @@ static void program(struct links *links, struct neighbour *neighbour, bool want)
 	if (!err) {
 		neighbour->in_map = true;
 		neighbour->interface->hosts++;
+		links->hosts++;
 		interface_changed(links, neighbour->interface);
 		return;
 	}
-	if (err == -E2BIG) {
+	/* no room, or no memory at this moment: it is tried again; that the map is full, pressure.c tells */
+	if (err == -E2BIG || err == -ENOMEM || err == -EBUSY) {
 		neighbour->refused = true;
 		links->refused++;
-	} else {
-		links->errors++;
+		return;
 	}
+	links->errors++;
 	if (!links->told_refused)
 		dpe_log(LOG_WARNING,
-			"connected host not accelerated: %s; packets to such hosts stay with the kernel%s",
-			strerror(-err),
-			err == -E2BIG ? " (more neighbours than the map holds)" : "");
+			"connected host not accelerated: %s; packets to such hosts stay with the kernel",
+			strerror(-err));
 	links->told_refused = true;
 }
 

@@ -255,6 +255,57 @@ START_TEST(counters_out_of_range)
 }
 END_TEST
 
+static struct fib_nexthop_counters counted(uint32_t nexthop)
+{
+	struct fib_nexthop_counters sum;
+
+	datapath_nexthop_counters(bed.datapath, nexthop, &sum);
+	return sum;
+}
+
+static void forward_by(const struct hop *hop, unsigned int packets)
+{
+	struct frame frame;
+
+	route("10.0.0.0/8", hop->group);
+	FRAME4(&frame, .payload = 100);
+	while (packets--)
+		expect("a frame", &frame, FIB_CNT_FORWARDED, hop->nexthop);
+}
+
+/* A number that was another next hop's, and counts on where that one left off. */
+START_TEST(a_new_nexthop_counts_from_zero)
+{
+	const struct fib_prefix all = prefix_of("10.0.0.0/8");
+	struct hop hop;
+	uint32_t first;
+
+	bed_setup();
+	hop = hop_new("10.9.0.1", FIB_NH_REWRITE, 1500);
+	first = hop.nexthop;
+	forward_by(&hop, 3);
+	ck_assert_uint_eq(counted(first).packets, 3);
+	for (unsigned int cleared = 0; cleared < 2; cleared++) {
+		ck_assert_int_eq(fib_group_drop(bed.fib, hop.group), 0);
+		ck_assert_int_eq(fib_route_del(bed.fib, &all), 0);
+		ck_assert_int_eq(datapath_grace_period(bed.datapath), 0);
+		fib_reclaim_end(bed.fib, fib_reclaim_begin(bed.fib));
+		hop = hop_new(cleared ? "10.9.0.3" : "10.9.0.2", FIB_NH_REWRITE, 1500);
+		ck_assert_uint_eq(hop.nexthop, first);
+		ck_assert_uint_eq(counted(first).packets, 0);
+		ck_assert_uint_eq(counted(first).bytes, 0);
+		forward_by(&hop, 2);
+		ck_assert_uint_eq(counted(first).packets, 2);
+		ck_assert_uint_eq(counted(first).bytes, 2 * 128);
+		datapath_counters_clear(bed.datapath);
+		ck_assert_uint_eq(counted(first).packets, 0);
+		forward_by(&hop, 5);
+		ck_assert_uint_eq(counted(first).packets, 5);
+	}
+	bed_teardown();
+}
+END_TEST
+
 /* ---- grace periods ---- */
 
 START_TEST(grace_period)
@@ -333,6 +384,7 @@ TCase *datapath_tests(void)
 	tcase_add_test(tcase, interface_gone);
 	tcase_add_test(tcase, neighbours_full);
 	tcase_add_test(tcase, counters_out_of_range);
+	tcase_add_test(tcase, a_new_nexthop_counts_from_zero);
 	tcase_add_test(tcase, grace_period);
 	tcase_add_test(tcase, reclaimer);
 	return tcase;

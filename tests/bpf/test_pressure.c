@@ -40,31 +40,44 @@ static void expect_notice(enum notice_kind kind, const char *table, uint64_t use
 START_TEST(each_is_told_once)
 {
 	struct fib_stats stats = {.geometry = small_geometry};
-	uint64_t groups = small_geometry.groups;
+	uint64_t groups = small_geometry.groups, hosts = 0;
 
 	last = notice_last();
 	stats.node.size = stats.v4_low.size = 1000;
-	pressure_look(&stats);
+	pressure_look(&stats, hosts);
 	ck_assert_uint_eq(notice_last(), last);
 
 	stats.node.used = 950;
 	stats.groups = groups;
 	for (int i = 0; i < 3; i++)
-		pressure_look(&stats);
+		pressure_look(&stats, hosts);
 	expect_notice(NOTICE_TABLE_HIGH, "node-pool", 950, 1000);
 	expect_notice(NOTICE_TABLE_HIGH, "groups", groups, groups);
 	ck_assert_uint_eq(notice_last(), last);
 
 	stats.groups = 0;
 	stats.v4_low.used = 1000;
-	pressure_look(&stats);
+	pressure_look(&stats, hosts);
 	expect_notice(NOTICE_TABLE_HIGH, "ipv4-low-pool", 1000, 1000);
 	expect_notice(NOTICE_TABLE_NORMAL, "groups", 0, groups);
 	ck_assert_uint_eq(notice_last(), last);
 
+	/* hosts of connected networks, and VRFs */
+	hosts = small_geometry.neighbours;
+	stats.tables = FIB_MAX_TABLES - 1;
+	for (int i = 0; i < 3; i++)
+		pressure_look(&stats, hosts);
+	expect_notice(NOTICE_TABLE_HIGH, "hosts", hosts, hosts);
+	expect_notice(NOTICE_TABLE_HIGH, "tables", FIB_MAX_TABLES - 1, FIB_MAX_TABLES);
+	hosts = 0;
+	stats.tables = 1;
+	pressure_look(&stats, hosts);
+	expect_notice(NOTICE_TABLE_NORMAL, "hosts", 0, small_geometry.neighbours);
+	expect_notice(NOTICE_TABLE_NORMAL, "tables", 1, FIB_MAX_TABLES);
+
 	/* of another size now */
 	stats.node.size = stats.v4_low.size = 8000;
-	pressure_look(&stats);
+	pressure_look(&stats, hosts);
 	expect_notice(NOTICE_TABLE_NORMAL, "node-pool", 950, 8000);
 	expect_notice(NOTICE_TABLE_NORMAL, "ipv4-low-pool", 1000, 8000);
 	ck_assert_uint_eq(notice_last(), last);
