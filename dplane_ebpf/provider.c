@@ -70,6 +70,10 @@ static void check(int err, const char *what)
  */
 static bool table_of(const struct zebra_dplane_ctx *ctx, uint16_t *table)
 {
+	/* a route that goes must not bring back the table of a VRF that is gone */
+	int (*table_get)(struct fib *, uint32_t, uint16_t *) =
+		dplane_ctx_get_op(ctx) == DPLANE_OP_ROUTE_DELETE ? fib_table_find : fib_table_use;
+
 	if (dplane_ctx_get_safi(ctx) != SAFI_UNICAST) {
 		count(PROVIDER_IGNORED_SAFI);
 		return false;
@@ -78,7 +82,7 @@ static bool table_of(const struct zebra_dplane_ctx *ctx, uint16_t *table)
 	if (dplane_ctx_get_vrf(ctx) != VRF_DEFAULT) {
 		if (vrf_is_backend_netns() || dplane_ctx_get_table(ctx) == RT_TABLE_MAIN ||
 		    dplane_ctx_get_table(ctx) == RT_TABLE_LOCAL ||
-		    fib_table_open(provider.target->fib, dplane_ctx_get_table(ctx), table)) {
+		    table_get(provider.target->fib, dplane_ctx_get_table(ctx), table)) {
 			count(PROVIDER_IGNORED_VRF);
 			return false;
 		}

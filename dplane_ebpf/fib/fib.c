@@ -67,6 +67,7 @@ void fib_unlock(struct fib *fib)
 	if (fib->depth == 1) {
 		fib4_publish(fib);
 		fib_branch_publish(fib);
+		fib_vrf_end_unused(fib);
 	}
 	fib->depth--;
 	pthread_mutex_unlock(&fib->lock);

@@ -83,13 +83,20 @@ void fib_batch_end(struct fib *fib);
 /* ---- tables ---- */
 
 /*
- * The number of the table for one of the kernel's, made if it is not there yet: the number stays until
- * fib_free(). The main table (RT_TABLE_MAIN) is 0, and the kernel's local one (RT_TABLE_LOCAL) is FIB_TABLE_LOCAL: both are
- * always there. -ENOSPC: there are FIB_MAX_TABLES.
+ * The number of the table for one of the kernel's, made if it is not there yet. open() is for who knows that the VRF is there:
+ * the table stays until close(), and then until it has no routes and no local addresses. Without it a table stays as
+ * long as it has some; use() is for who sets a route in the same batch. find() makes none: -ENOENT. The main table
+ * (RT_TABLE_MAIN) is 0, and the kernel's local one (RT_TABLE_LOCAL) is FIB_TABLE_LOCAL: both are always there. -ENOSPC:
+ * there are FIB_MAX_TABLES.
  */
 int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table);
-/* The same of a table that is there. False: it is not. */
-bool fib_table_find(struct fib *fib, uint32_t kernel_table, uint16_t *table);
+int fib_table_use(struct fib *fib, uint32_t kernel_table, uint16_t *table);
+int fib_table_find(struct fib *fib, uint32_t kernel_table, uint16_t *table);
+/*
+ * The VRF is gone, and no packets are looked up in its table any more: the number is another one's some time after the grace
+ * period in which the table is found empty. Closing what is not open is no error.
+ */
+void fib_table_close(struct fib *fib, uint16_t table);
 /* The kernel's number; 0: there is no such table. */
 uint32_t fib_table_kernel(struct fib *fib, uint16_t table);
 /* Removes all its routes, not the local addresses. Not for table 0 and FIB_TABLE_LOCAL. */
@@ -143,6 +150,8 @@ int fib_route_read(struct fib *fib, const struct fib_prefix *prefix, uint32_t gr
  */
 int fib_local_add(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
 int fib_local_del(struct fib *fib, uint16_t table, uint8_t family, const uint8_t *addr);
+/* The same of a prefix, in the same count; longer ones are not covered by it. */
+int fib_local_prefix(struct fib *fib, const struct fib_prefix *prefix, bool add);
 
 /*
  * A set of next hops as one number, the same whatever their order, weights and MTU; 0: none. fib_way_add() adds one (each

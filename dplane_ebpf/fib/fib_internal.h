@@ -56,6 +56,7 @@ enum fib_pool_id {
 	FIB_POOL_SLOT,
 	FIB_POOL_NEXTHOP,
 	FIB_POOL_MAX,
+	FIB_RETIRE_TABLE = FIB_POOL_MAX, /* no pool: the number of a VRF's table */
 };
 
 /* ---- reclaim.c ---- */
@@ -342,12 +343,24 @@ uint32_t fib6_slot_of(const uint8_t *addr);
 /* ---- vrf.c: all tables but the main one ---- */
 
 struct fib_vrf {
+	SLIST_ENTRY(fib_vrf) doubt;
 	uint32_t kernel_table; /* 0: not in use */
 	uint32_t owner;	       /* whose routes are in it, see fib_table_claim(); 0: nobody said */
 	uint16_t fallback[2];  /* groups of the default routes, by enum fib_side */
 	struct fib_branch *top[2];
 	bool lost[2]; /* its top found no ordinary memory */
+	bool open;    /* somebody has its device: it stays while it is empty */
+	bool doubted; /* is in the list of those that may have to end */
+	bool retired; /* its number is free after a grace period */
+	bool passed;  /* was in use while numbers behind it were given out */
 };
+
+SLIST_HEAD(fib_vrf_list, fib_vrf);
+
+/* Those that are neither open nor have anything end. */
+void fib_vrf_end_unused(struct fib *fib);
+/* The number may be given out again. */
+void fib_vrf_free(struct fib *fib, uint32_t number);
 
 bool fib_table_exists(const struct fib *fib, uint16_t table);
 int fib_vrf_init(struct fib *fib);
@@ -569,6 +582,7 @@ struct fib {
 	struct fib_branches branches;
 	struct fib_vrf *vrf; /* FIB_MAX_TABLES, the first unused */
 	uint32_t vrfs;
+	struct fib_vrf_list vrfs_doubted;
 	struct fib_overlay **overlay; /* FIB_OVERLAY_BUCKETS */
 	uint64_t overlays, laid_over; /* records; those that FIB_GROUP_KERNEL is published for */
 	struct fib_group *group;

@@ -322,6 +322,11 @@ int fib_local_del(struct fib *fib, uint16_t table, uint8_t family, const uint8_t
 						       : -EINVAL;
 }
 
+int fib_local_prefix(struct fib *fib, const struct fib_prefix *prefix, bool add)
+{
+	return own_set(fib, prefix, OWN_LOCAL, add, 0);
+}
+
 int fib_kernel_set(struct fib *fib, const struct fib_prefix *prefix, uint64_t way)
 {
 	return own_set(fib, prefix, OWN_KERNEL, true, way);

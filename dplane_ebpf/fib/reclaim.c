@@ -54,8 +54,10 @@ void fib_retire(struct fib *fib, enum fib_pool_id pool, uint32_t at, uint32_t n)
 {
 	struct fib_retire_queue *queue = &fib->retire;
 
-	fib->pool[pool].used -= n;
-	fib->pool[pool].retired += n;
+	if (pool < FIB_POOL_MAX) {
+		fib->pool[pool].used -= n;
+		fib->pool[pool].retired += n;
+	}
 	/* out of memory: it stays retired for good, which is safe */
 	if (queue->count == queue->size && !queue_grow(queue))
 		return;
@@ -71,8 +73,13 @@ void fib_retire(struct fib *fib, enum fib_pool_id pool, uint32_t at, uint32_t n)
 
 static void retired_free(struct fib *fib, const struct fib_retired *retired)
 {
-	struct fib_pool *pool = &fib->pool[retired->pool];
+	struct fib_pool *pool;
 
+	if (retired->pool == FIB_RETIRE_TABLE) {
+		fib_vrf_free(fib, retired->at);
+		return;
+	}
+	pool = &fib->pool[retired->pool];
 	if (retired->pool == FIB_POOL_GROUP)
 		fib_store(&fib->memory.group[retired->at], 0);
 	else if (retired->pool == FIB_POOL_NEXTHOP)

@@ -22,6 +22,7 @@ int fib_vrf_init(struct fib *fib)
 		return -ENOMEM;
 	/* no VRF's, and always there: not counted */
 	fib->vrf[FIB_TABLE_LOCAL].kernel_table = RT_TABLE_LOCAL;
+	fib->vrf[FIB_TABLE_LOCAL].passed = true;
 	return 0;
 }
 
@@ -36,13 +37,53 @@ void fib_vrf_fini(struct fib *fib)
 	free(fib->vrf);
 }
 
-/* ---- numbers: the first free place behind the one that the kernel's number hashes to ---- */
+/*
+ * ---- numbers: the first free place behind the one that the kernel's number hashes to. A place that was given back is
+ * passed when one is looked for, as what stands behind it would not be found otherwise. ----
+ */
 
-int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
+static uint32_t number_of(const struct fib_vrf *vrf, const struct fib *fib)
 {
-	uint32_t number =
-		kernel_table == RT_TABLE_LOCAL ? FIB_TABLE_LOCAL : kernel_table * 0x9e3779b1u >> 20;
-	int err = -ENOSPC;
+	return (uint32_t)(vrf - fib->vrf);
+}
+
+/* Its place; NULL: there is none, and *vacant is one that may be taken, NULL: all are. */
+static struct fib_vrf *vrf_find(const struct fib *fib, uint32_t kernel_table,
+				struct fib_vrf **vacant)
+{
+	uint32_t number = kernel_table * 0x9e3779b1u >> 20;
+
+	*vacant = NULL;
+	for (uint32_t tries = 0; tries < FIB_MAX_TABLES; tries++, number++) {
+		struct fib_vrf *vrf = &fib->vrf[number %= FIB_MAX_TABLES];
+
+		if (!number || vrf->retired)
+			continue;
+		if (vrf->kernel_table == kernel_table)
+			return vrf;
+		if (vrf->kernel_table)
+			continue;
+		if (!*vacant)
+			*vacant = vrf;
+		if (!vrf->passed)
+			break;
+	}
+	return NULL;
+}
+
+/* It may have to end, which is looked at when the lock is released. */
+static void vrf_doubt(struct fib *fib, struct fib_vrf *vrf)
+{
+	if (vrf->doubted || vrf->open || number_of(vrf, fib) == FIB_TABLE_LOCAL)
+		return;
+	vrf->doubted = true;
+	SLIST_INSERT_HEAD(&fib->vrfs_doubted, vrf, doubt);
+}
+
+/* -ENOENT: not there, and not to be made. */
+static int table_find(struct fib *fib, uint32_t kernel_table, bool make, bool open, uint16_t *table)
+{
+	struct fib_vrf *vrf, *vacant;
 
 	*table = 0;
 	if (kernel_table == RT_TABLE_MAIN)
@@ -54,38 +95,85 @@ int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
 		return 0;
 	}
 	fib_lock(fib);
-	for (uint32_t tries = 0; err && tries < FIB_MAX_TABLES; tries++, number++) {
-		struct fib_vrf *vrf = &fib->vrf[number %= FIB_MAX_TABLES];
-
-		if (!number || (vrf->kernel_table && vrf->kernel_table != kernel_table))
-			continue;
-		fib->vrfs += !vrf->kernel_table;
+	vrf = vrf_find(fib, kernel_table, &vacant);
+	if (!vrf && make && vacant) {
+		vrf = vacant;
 		vrf->kernel_table = kernel_table;
-		fib_store(&fib->memory.header->kernel_table[number], kernel_table);
-		*table = (uint16_t)number;
-		err = 0;
+		vrf->passed = true;
+		fib->vrfs++;
+		fib_store(&fib->memory.header->kernel_table[number_of(vrf, fib)], kernel_table);
+		vrf_doubt(fib, vrf);
+	}
+	if (vrf) {
+		vrf->open |= open;
+		*table = (uint16_t)number_of(vrf, fib);
 	}
 	fib_unlock(fib);
-	return err;
+	return vrf ? 0 : make ? -ENOSPC : -ENOENT;
 }
 
-bool fib_table_find(struct fib *fib, uint32_t kernel_table, uint16_t *table)
+int fib_table_open(struct fib *fib, uint32_t kernel_table, uint16_t *table)
 {
-	uint32_t number = kernel_table * 0x9e3779b1u >> 20;
-	bool found = kernel_table == RT_TABLE_MAIN || kernel_table == RT_TABLE_LOCAL;
+	return table_find(fib, kernel_table, true, true, table);
+}
 
-	*table = kernel_table == RT_TABLE_LOCAL ? FIB_TABLE_LOCAL : 0;
-	if (found || !kernel_table)
-		return found;
+int fib_table_use(struct fib *fib, uint32_t kernel_table, uint16_t *table)
+{
+	return table_find(fib, kernel_table, true, false, table);
+}
+
+int fib_table_find(struct fib *fib, uint32_t kernel_table, uint16_t *table)
+{
+	return table_find(fib, kernel_table, false, false, table);
+}
+
+void fib_table_close(struct fib *fib, uint16_t table)
+{
 	fib_lock(fib);
-	/* over the places of those that are gone as well */
-	for (uint32_t tries = 0; !found && tries < FIB_MAX_TABLES; tries++, number++) {
-		number %= FIB_MAX_TABLES;
-		found = fib->vrf[number].kernel_table == kernel_table;
-		*table = found ? (uint16_t)number : 0;
+	if (table && table != FIB_TABLE_LOCAL && fib_table_exists(fib, table)) {
+		fib->vrf[table].open = false;
+		vrf_doubt(fib, &fib->vrf[table]);
 	}
 	fib_unlock(fib);
-	return found;
+}
+
+static bool is_empty(const struct fib_vrf *vrf)
+{
+	return !vrf->top[0] && !vrf->top[1] && !vrf->fallback[0] && !vrf->fallback[1];
+}
+
+void fib_vrf_end_unused(struct fib *fib)
+{
+	struct fib_vrf *vrf;
+
+	while ((vrf = SLIST_FIRST(&fib->vrfs_doubted))) {
+		SLIST_REMOVE_HEAD(&fib->vrfs_doubted, doubt);
+		vrf->doubted = false;
+		if (vrf->open || !is_empty(vrf))
+			continue;
+		/* readers may be in it, and find nothing */
+		vrf->kernel_table = 0;
+		vrf->retired = true;
+		fib->vrfs--;
+		fib_store(&fib->memory.header->kernel_table[number_of(vrf, fib)], 0);
+		fib_retire(fib, FIB_RETIRE_TABLE, number_of(vrf, fib), 1);
+	}
+}
+
+void fib_vrf_free(struct fib *fib, uint32_t number)
+{
+	struct fib_vrf *vrf = &fib->vrf[number];
+	struct fib_table *shared = &fib->memory.header->table[number];
+
+	*vrf = (struct fib_vrf){.passed = true};
+	/* one that found no ordinary memory may have left something */
+	fib_store(&shared->v4_root, 0);
+	fib_store(&shared->v6_root, 0);
+	/* nothing is looked for behind the last one of a row */
+	while (number > FIB_TABLE_LOCAL && fib->vrf[number].passed && number + 1 < FIB_MAX_TABLES &&
+	       !fib->vrf[number + 1].passed && !fib->vrf[number].kernel_table &&
+	       !fib->vrf[number].retired)
+		fib->vrf[number--].passed = false;
 }
 
 bool fib_table_exists(const struct fib *fib, uint16_t table)
@@ -160,6 +248,8 @@ uint16_t fib_vrf_del(struct fib *fib, const struct fib_prefix *prefix)
 	enum fib_side side = side_of(prefix->family);
 	struct fib_branch *top = fib->vrf[prefix->table].top[side];
 
+	/* may be the last */
+	vrf_doubt(fib, &fib->vrf[prefix->table]);
 	if (!prefix->len)
 		return fallback_set(fib, prefix->table, side, 0);
 	return top ? fib_branch_del(fib, top, prefix->addr, prefix->len) : 0;

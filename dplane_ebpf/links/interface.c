@@ -573,6 +573,9 @@ void interface_judge_changed(struct links *links)
 		judge_one(links, interface);
 		interface_unref(links, interface);
 	}
+	/* no interface's word names the table of a VRF that is gone any more */
+	if (list_empty(&links->dirty))
+		vrf_close_left(links);
 }
 
 void interface_retry(struct links *links)

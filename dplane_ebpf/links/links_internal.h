@@ -191,6 +191,8 @@ struct links {
 	atomic_bool stop;	/* from here on the program's maps and the FIB stay as they are */
 	atomic_uint_fast64_t events, resyncs, errors, refused;
 	atomic_uint_fast64_t hosts; /* in the program's map */
+	/* tables of VRFs that are gone, by number, to be closed when no interface looks into them */
+	uint64_t vrf_left[FIB_MAX_TABLES / 64];
 
 	pthread_mutex_t lock; /* links_interfaces(): all, interface.shown; and what follows */
 	struct bypass_allowance *allowed;
@@ -289,6 +291,8 @@ bool vrf_table(struct links *links, const struct interface *interface, uint16_t 
 	       char *reason, size_t size);
 /* An interface is, or no longer is, the device of a VRF with this table of the kernel's. */
 void vrf_changed(struct links *links, struct interface *interface, uint32_t kernel_table);
+/* Closes the tables of VRFs that are gone. When all changed interfaces were judged. */
+void vrf_close_left(struct links *links);
 
 /* ---- rule.c ---- */
 

@@ -93,6 +93,8 @@ void route_watch_close(struct route_watch *watch);
  * called any more when this returns. Any thread.
  */
 void route_watch_tell(struct route_watch *watch, void (*dropped)(void));
+/* All is to be read again: the FIB has a table that it did not have. Any thread. */
+void route_watch_poke(struct route_watch *watch);
 void route_watch_stats(struct route_watch *watch, struct route_watch_stats *stats);
 
 #endif /* DPLANE_EBPF_LINKS_ROUTE_H */

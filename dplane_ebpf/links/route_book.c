@@ -10,6 +10,7 @@
  */
 #include "dplane_ebpf/links/route.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <syslog.h>
 
@@ -121,12 +122,7 @@ static int lay_local(struct route_book *book, struct book_prefix *prefix, bool l
 	int err;
 
 	book->wide += is_host(&at) ? 0 : lay ? 1 : -1;
-	if (lay)
-		err = is_host(&at) ? fib_local_add(book->fib, 0, at.family, at.addr)
-				   : fib_kernel_set(book->fib, &at, 0);
-	else
-		err = is_host(&at) ? fib_local_del(book->fib, 0, at.family, at.addr)
-				   : fib_kernel_del(book->fib, &at);
+	err = fib_local_prefix(book->fib, &at, lay);
 	at.table = FIB_TABLE_LOCAL;
 	if (lay)
 		return err | fib_route_set(book->fib, &at, FIB_GROUP_LOCAL);
@@ -139,11 +135,12 @@ static int lay(struct route_book *book, struct book_prefix *prefix, uint64_t way
 
 	if (prefix->kernel_table == RT_TABLE_LOCAL)
 		return prefix->laid ? 0 : lay_local(book, prefix, true);
-	if (prefix->laid && prefix->way == way)
+	/* a VRF's may have gone meanwhile, and come again */
+	if (prefix->laid && prefix->way == way && prefix->kernel_table == RT_TABLE_MAIN)
 		return 0;
-	/* a VRF that is gone: the next reading does not meet its routes */
-	if (!fib_table_find(book->fib, prefix->kernel_table, &at.table))
-		return 0;
+	/* no table that packets are looked up in, or not yet */
+	if (fib_table_find(book->fib, prefix->kernel_table, &at.table))
+		return -ENOENT;
 	return fib_kernel_set(book->fib, &at, way);
 }
 
@@ -156,7 +153,7 @@ static void take_away(struct route_book *book, struct book_prefix *prefix)
 	prefix->laid = false;
 	if (prefix->kernel_table == RT_TABLE_LOCAL)
 		lay_local(book, prefix, false);
-	else if (fib_table_find(book->fib, prefix->kernel_table, &at.table))
+	else if (!fib_table_find(book->fib, prefix->kernel_table, &at.table))
 		fib_kernel_del(book->fib, &at);
 }
 
@@ -165,6 +162,7 @@ static void settle(struct route_book *book, struct book_prefix *prefix)
 {
 	const struct book_route *best;
 	uint64_t way;
+	int err;
 
 	if (!prefix->routes && !prefix->unsure) {
 		take_away(book, prefix);
@@ -174,11 +172,10 @@ static void settle(struct route_book *book, struct book_prefix *prefix)
 	}
 	best = best_of(prefix);
 	way = best ? best->way : 0;
-	if (lay(book, prefix, way)) {
+	err = lay(book, prefix, way);
+	if (err && err != -ENOENT)
 		out_of_memory(book);
-		return;
-	}
-	prefix->laid = true;
+	prefix->laid = !err;
 	prefix->way = way;
 }
 

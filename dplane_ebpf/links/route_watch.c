@@ -22,7 +22,6 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/filter.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
 #include "dplane_ebpf/links/links_internal.h"
@@ -55,7 +54,7 @@ struct route_watch {
 	bool dropped;	/* the kernel may have dropped routes since */
 	bool told_error;
 
-	atomic_bool stop, ready;
+	atomic_bool stop, ready, poked;
 	bool started;
 	pthread_t thread;
 	atomic_uint_fast64_t routes, readings, errors;
@@ -172,51 +171,16 @@ static void read_again(struct route_watch *watch, uint64_t ms)
 		watch->due = due;
 }
 
-/* Tables that packets are looked up in: main, local and those of VRFs. */
-static bool in_use(struct route_watch *watch, uint32_t kernel_table)
-{
-	uint16_t table;
-
-	return fib_table_find(watch->fib, kernel_table, &table);
-}
-
 static void route_message(struct route_watch *watch, const struct nlmsghdr *nlh, bool reading)
 {
 	struct route route;
 
-	if (!route_read(nlh, &route) || route_is_zebras(route.protocol) ||
-	    !in_use(watch, route.kernel_table))
+	if (!route_read(nlh, &route) || route_is_zebras(route.protocol))
 		return;
 	if (nlh->nlmsg_type == RTM_NEWROUTE)
 		route_book_set(&watch->book, &route, reading);
 	else
 		route_book_del(&watch->book, &route);
-}
-
-static uint32_t table_of_vrf(const struct nlmsghdr *nlh)
-{
-	const struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct ifinfomsg)) {
-		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
-			return vrf_read_table(attr);
-	}
-	return 0;
-}
-
-static void link_message(struct route_watch *watch, const struct nlmsghdr *nlh)
-{
-	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-	uint32_t kernel_table;
-	uint16_t table;
-
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) || ifi->ifi_family != AF_UNSPEC)
-		return;
-	kernel_table = table_of_vrf(nlh);
-	if (kernel_table && nlh->nlmsg_type == RTM_NEWLINK)
-		fib_table_open(watch->fib, kernel_table, &table);
-	watch->dropped = true;
-	read_again(watch, QUIET_MS);
 }
 
 static void dispatch(struct route_watch *watch, const struct nlmsghdr *nlh)
@@ -228,8 +192,6 @@ static void dispatch(struct route_watch *watch, const struct nlmsghdr *nlh)
 		break;
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		link_message(watch, nlh);
-		break;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
 		watch->dropped = true;
@@ -394,7 +356,9 @@ static void *run(void *arg)
 		eventfd_t value;
 
 		poll(fds, 2, watch->due > now ? (int)(watch->due - now) : 0);
-		eventfd_read(watch->wake_fd, &value);
+		if (eventfd_read(watch->wake_fd, &value) == 0 &&
+		    atomic_exchange(&watch->poked, false))
+			read_again(watch, 0);
 		read_events(watch);
 		if (links_now() >= watch->due)
 			read_all_told(watch);
@@ -484,6 +448,12 @@ void route_watch_tell(struct route_watch *watch, void (*dropped)(void))
 	pthread_mutex_lock(&watch->lock);
 	watch->tell = dropped;
 	pthread_mutex_unlock(&watch->lock);
+}
+
+void route_watch_poke(struct route_watch *watch)
+{
+	watch->poked = true;
+	eventfd_write(watch->wake_fd, 1);
 }
 
 void route_watch_stats(struct route_watch *watch, struct route_watch_stats *stats)

@@ -77,6 +77,35 @@ void vrf_changed(struct links *links, struct interface *interface, uint32_t kern
 	 * The kernel has dropped the routes, and zebra need not say so. Another VRF may have this table already: zebra may have heard of
 	 * all that before, and have set its routes.
 	 */
-	if (old && !links->stop && fib_table_find(links->fib, old, &table))
+	if (old && !links->stop && fib_table_find(links->fib, old, &table) == 0) {
 		fib_table_leave(links->fib, table, interface->ifindex);
+		links->vrf_left[table / 64] |= 1ull << (table % 64);
+	}
+	/* what the kernel has in it of its own can be laid over zebra's routes now; with no room the members stay the kernel's */
+	if (kernel_table && !links->stop && fib_table_open(links->fib, kernel_table, &table) == 0 &&
+	    links->routes)
+		route_watch_poke(links->routes);
+}
+
+static bool has_device(const struct links *links, uint32_t kernel_table)
+{
+	list_for_each(n, &links->all) {
+		if (container_of(n, struct interface, in_all)->vrf_table == kernel_table)
+			return true;
+	}
+	return false;
+}
+
+void vrf_close_left(struct links *links)
+{
+	for (unsigned int i = 0; i < sizeof(links->vrf_left) / sizeof(links->vrf_left[0]); i++) {
+		for (uint64_t left = links->vrf_left[i]; left; left &= left - 1) {
+			uint16_t table = (uint16_t)(64 * i + (unsigned int)__builtin_ctzll(left));
+
+			/* made again, or another device has it */
+			if (!has_device(links, fib_table_kernel(links->fib, table)))
+				fib_table_close(links->fib, table);
+		}
+		links->vrf_left[i] = 0;
+	}
 }

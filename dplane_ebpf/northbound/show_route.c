@@ -38,7 +38,7 @@ static bool vrf_table(const char *vrf, uint16_t *table)
 	show_names_read(&names);
 	for (size_t i = 0; i < names.n && !found; i++) {
 		if (strcmp(names.list[i].name, vrf) == 0 && names.list[i].table != RT_TABLE_MAIN)
-			found = fib_table_find(module.fib, names.list[i].table, table);
+			found = fib_table_find(module.fib, names.list[i].table, table) == 0;
 	}
 	show_names_free(&names);
 	return found;

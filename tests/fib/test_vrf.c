@@ -142,6 +142,115 @@ START_TEST(tables_run_out)
 }
 END_TEST
 
+/* VRFs come and go: their numbers do not run out, and none is another's while readers may go by it. */
+START_TEST(numbers_are_given_back)
+{
+	struct fib_stats stats;
+	uint16_t table, other, kept[64], found;
+
+	fixture_open(&geometry_tiny);
+	/* some that stay, whose places are anywhere between */
+	for (uint32_t i = 0; i < 64; i++)
+		ck_assert_int_eq(fib_table_open(fib, 500000 + i * 7919, &kept[i]), 0);
+	for (uint32_t id = 1000; id < 1000 + 5 * FIB_MAX_TABLES; id++) {
+		ck_assert_int_eq(fib_table_open(fib, id, &table), 0);
+		set_in(table, "10.0.0.0/8", FIB_GROUP_BLACKHOLE);
+		set_in(table, "0.0.0.0/0", FIB_GROUP_REJECT);
+		ck_assert_int_eq(fib_local_add(fib, table, AF_INET, prefix_of("10.0.0.1").addr), 0);
+		fib_table_clear(fib, table);
+		fib_table_close(fib, table);
+		/* a local address is still in it */
+		ck_assert_uint_eq(fib_table_kernel(fib, table), id);
+		ck_assert_int_eq(fib_local_del(fib, table, AF_INET, prefix_of("10.0.0.1").addr), 0);
+		ck_assert_uint_eq(fib_table_kernel(fib, table), 0);
+		ck_assert_uint_eq(memory.header->kernel_table[table], 0);
+		ck_assert_int_eq(fib_table_find(fib, id, &found), -ENOENT);
+		if (id % 64 == 0) {
+			/* the same VRF again, before the grace period has ended */
+			ck_assert_int_eq(fib_table_open(fib, id, &other), 0);
+			ck_assert_uint_ne(other, table);
+			ck_assert_uint_eq(lookup_in(other, "10.0.0.1"), FIB_GROUP_NO_ROUTE);
+			fib_table_close(fib, other);
+			reclaim();
+		}
+	}
+	reclaim();
+	for (uint32_t i = 0; i < 64; i++) {
+		ck_assert_int_eq(fib_table_open(fib, 500000 + i * 7919, &found), 0);
+		ck_assert_uint_eq(found, kept[i]);
+	}
+	fib_stats(fib, &stats);
+	ck_assert_uint_eq(stats.tables, 65);
+	fixture_close();
+}
+END_TEST
+
+/* Two that want the same place: the second one is found behind it also when the first one is gone. */
+START_TEST(what_stands_behind_a_number_given_back_is_found)
+{
+	uint16_t first, second, again, third;
+	uint32_t id = 1001;
+
+	fixture_open(&geometry_tiny);
+	ck_assert_int_eq(fib_table_open(fib, 1000, &first), 0);
+	do {
+		ck_assert_int_eq(fib_table_open(fib, ++id, &second), 0);
+		fib_table_close(fib, second);
+		reclaim();
+	} while (second != first + 1 || id * 0x9e3779b1u >> 20 != first);
+	ck_assert_int_eq(fib_table_open(fib, id, &second), 0);
+	ck_assert_uint_eq(second, first + 1);
+	fib_table_close(fib, first);
+	ck_assert_int_eq(fib_table_open(fib, id, &again), 0);
+	ck_assert_uint_eq(again, second);
+	reclaim();
+	ck_assert_int_eq(fib_table_open(fib, id, &again), 0);
+	ck_assert_uint_eq(again, second);
+	/* the place that was given back is the next one's */
+	ck_assert_int_eq(fib_table_open(fib, 1000, &third), 0);
+	ck_assert_uint_eq(third, first);
+	fixture_close();
+}
+END_TEST
+
+/* Routes that zebra sends while nobody knows the VRF, or when it is gone. */
+START_TEST(a_table_lives_as_long_as_its_routes)
+{
+	struct fib_prefix prefix = prefix_of("10.0.0.0/8");
+	uint16_t table, found;
+
+	fixture_open(&geometry_tiny);
+	ck_assert_int_eq(fib_table_find(fib, 10, &table), -ENOENT);
+	fib_batch_begin(fib);
+	ck_assert_int_eq(fib_table_use(fib, 10, &prefix.table), 0);
+	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_BLACKHOLE), 0);
+	fib_batch_end(fib);
+	ck_assert_int_eq(fib_table_find(fib, 10, &found), 0);
+	ck_assert_uint_eq(found, prefix.table);
+	ck_assert_int_eq(fib_route_del(fib, &prefix), 0);
+	ck_assert_int_eq(fib_table_find(fib, 10, &found), -ENOENT);
+	/* nothing is set after all */
+	ck_assert_int_eq(fib_table_use(fib, 11, &table), 0);
+	ck_assert_int_eq(fib_table_find(fib, 11, &found), -ENOENT);
+	/* its device is told of: it stays when it is empty */
+	fib_batch_begin(fib);
+	ck_assert_int_eq(fib_table_use(fib, 12, &prefix.table), 0);
+	ck_assert_int_eq(fib_route_set(fib, &prefix, FIB_GROUP_BLACKHOLE), 0);
+	fib_batch_end(fib);
+	ck_assert_int_eq(fib_table_open(fib, 12, &table), 0);
+	ck_assert_int_eq(fib_route_del(fib, &prefix), 0);
+	ck_assert_int_eq(fib_table_find(fib, 12, &found), 0);
+	/* gone, and made again at once */
+	fib_table_close(fib, table);
+	ck_assert_int_eq(fib_table_find(fib, 12, &found), -ENOENT);
+	fib_table_close(fib, table);
+	fib_table_close(fib, 0);
+	fib_table_close(fib, FIB_TABLE_LOCAL);
+	ck_assert_uint_eq(fib_table_kernel(fib, FIB_TABLE_LOCAL), RT_TABLE_LOCAL);
+	fixture_close();
+}
+END_TEST
+
 START_TEST(a_table_that_is_not_there)
 {
 	struct fib_prefix prefix = prefix_of("10.0.0.0/8");
@@ -305,6 +414,9 @@ TCase *vrf_case(void)
 	tcase_add_test(tc, tables_are_apart);
 	tcase_add_test(tc, the_local_table_is_always_there);
 	tcase_add_test(tc, tables_run_out);
+	tcase_add_test(tc, numbers_are_given_back);
+	tcase_add_test(tc, what_stands_behind_a_number_given_back_is_found);
+	tcase_add_test(tc, a_table_lives_as_long_as_its_routes);
 	tcase_add_test(tc, a_table_that_is_not_there);
 	tcase_add_test(tc, a_batch_is_published_whole);
 	tcase_add_test(tc, compaction_closes_gaps);

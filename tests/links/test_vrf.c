@@ -3,6 +3,7 @@
  * VRFs, by the messages that the kernel sends of them: not every kernel that tests run on has the device. There is
  * no link thread and no socket, only links/ and what it does with the FIB and the program.
  */
+#include <errno.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -255,11 +256,44 @@ START_TEST(the_next_vrfs_routes_stay)
 	fib_table_leave(fib, new.table, VRF_INDEX + 1);
 	fib_stats(fib, &stats);
 	ck_assert_uint_eq(stats.v4_routes, 0);
+	ck_assert_int_eq(fib_table_open(fib, VRF_TABLE, &old.table), 0);
+	new.table = old.table;
 	fib_table_claim(fib, old.table, VRF_INDEX + 1);
 	ck_assert_int_eq(fib_route_set(fib, &old, FIB_GROUP_BLACKHOLE), 0);
 	fib_table_claim(fib, new.table, VRF_INDEX + 2);
 	fib_stats(fib, &stats);
 	ck_assert_uint_eq(stats.v4_routes, 0);
+}
+END_TEST
+
+/* The number of a VRF's table is given back once no interface looks into it any more; not where another VRF has the table. */
+START_TEST(the_table_of_a_vrf_that_is_gone_is_closed)
+{
+	uint16_t table;
+
+	say_vrf(VRF_TABLE);
+	say_member(true);
+	say_forwarding();
+	say_address();
+	ck_assert_int_eq(fib_table_find(fib, VRF_TABLE, &table), 0);
+	/* another table of the same VRF */
+	say_vrf(11);
+	ck_assert_int_eq(fib_table_find(fib, VRF_TABLE, &table), -ENOENT);
+	ck_assert_int_eq(fib_table_find(fib, 11, &table), 0);
+
+	/* gone and made again before anybody was judged */
+	interface_message(links, link_start(RTM_DELLINK, VRF_INDEX, "red"));
+	ck_assert_int_eq(fib_table_find(fib, 11, &table), 0);
+	say_vrf(11);
+	say_member(true);
+	ck_assert(shown(member).v4 && shown(member).table == 11);
+	ck_assert_int_eq(fib_table_find(fib, 11, &table), 0);
+
+	interface_message(links, link_start(RTM_DELLINK, VRF_INDEX, "red"));
+	/* a member's packets may still be looked up in it */
+	ck_assert_int_eq(fib_table_find(fib, 11, &table), 0);
+	interface_judge_changed(links);
+	ck_assert_int_eq(fib_table_find(fib, 11, &table), -ENOENT);
 }
 END_TEST
 
@@ -272,5 +306,6 @@ TCase *vrf_case(void)
 	tcase_add_test(tc, a_member_looks_into_its_table);
 	tcase_add_test(tc, what_a_vrf_leaves_is_removed);
 	tcase_add_test(tc, the_next_vrfs_routes_stay);
+	tcase_add_test(tc, the_table_of_a_vrf_that_is_gone_is_closed);
 	return tc;
 }
