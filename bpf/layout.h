@@ -104,7 +104,8 @@ struct fib_small_node {
 /*
  * Tables. Number 0 is the main one, with the large roots above; any other is a VRF's and costs what its
  * prefixes need: both its families consist of struct fib_byte_node from the first byte of the address on,
- * and its root is one word. A packet is looked up in the table of the interface it came in by, and in no other.
+ * and its root is one word. A packet is looked up in the table of the interface it came in by, and in no other. The number of
+ * one that is gone is another's after a grace period.
  */
 #define FIB_MAX_TABLES 4096u
 
@@ -261,9 +262,9 @@ struct fib_geometry {
 	__u32 v4_low_blocks; /* at most 2^15 */
 	__u32 groups;	     /* at most FIB_MAX_GROUPS */
 	__u32 slots;	     /* at most 2^22 */
-	__u32 nexthops;	     /* at most 2^16 */
-	__u32 neighbours;
-	__u32 cpus; /* possible CPUs, rounded up */
+	__u32 nexthops;	     /* at most 2^16: slots have 16 bits, 0 is none */
+	__u32 neighbours;    /* hosts; takes memory when they come */
+	__u32 cpus;	     /* possible CPUs, rounded up */
 };
 
 /* The first thing in the pinned maps: map "fib_header". */
