@@ -117,7 +117,7 @@ RENAMED = {"packetsForwarded": "forwarded", "packetsToKernel": "to-kernel", "pac
            "netlinkEvents": "events", "netlinkResyncs": "resyncs", "netlinkErrors": "errors",
            "differences": "differing", "ageSeconds": "age", "tookSeconds": "took", "kinds": "kind", "members": "member",
            "longestMainThreadMicroseconds": "longest-main-thread", "backups": "backup", "run": "runs", "finished": "age"}
-NAMED_BY_ENTRIES = ("zebra", "byKind", "sources")
+NAMED_BY_ENTRIES = ("zebra", "byKind", "notCompared", "sources")
 CONFIGURED = ("configured", "expires", "description")
 
 
