@@ -22,7 +22,7 @@ static const struct fib_geometry geometry = {
 	.cpus = 1,
 };
 
-#define ROUNDS 40u
+#define ROUNDS 30u
 #define CHANGES 30u
 #define FLIPS_MAX 6u
 #define PREFIXES 400u
@@ -368,6 +368,6 @@ TCase *damage_case(void)
 	TCase *tc = tcase_create("damage");
 
 	tcase_set_timeout(tc, 300);
-	tcase_add_loop_test(tc, flipped_bits, 0, 4);
+	tcase_add_loop_test(tc, flipped_bits, 0, 3);
 	return tc;
 }
