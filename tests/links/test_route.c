@@ -360,7 +360,7 @@ START_TEST(local_table_comes_first)
 	ck_assert(!local_wide);
 	run("ip route add local 203.0.113.0/24 dev lo");
 	wait_for(local_wide);
-	ck_assert_uint_eq(lookup("203.0.113.200"), FIB_GROUP_KERNEL);
+	ck_assert_uint_eq(lookup("203.0.113.200"), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, HOST4), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.0.1.1"), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.0.1.7"), FIB_GROUP_NO_ROUTE);
