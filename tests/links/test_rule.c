@@ -259,6 +259,8 @@ struct list_case {
 
 static const struct list_case lists[] = {
 	{"local vrf main default", true, true, true},
+	/* as of "ip rule add pref 500 lookup main" */
+	{"local main vrf main default", true, false, true},
 	{"local main default vrf", true, false, true},
 	{"local main default", true, false, true},
 	{"local vrf main default main local", true, true, true},
