@@ -167,13 +167,14 @@ static __always_inline bool xdp_parse6(struct packet *p)
 		return false;
 	p->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	p->protocol = ip->nexthdr;
-	p->l4 = ETH_HLEN + sizeof(*ip);
+	p->l4 = has_ports(p->protocol) ? ETH_HLEN + sizeof(*ip) : 0;
 	return ip->version == 6 && ip->nexthdr != IPPROTO_HOPOPTS &&
 	       p->length <= p->data_end - p->data - ETH_HLEN;
 }
 
-static __always_inline int xdp_send(const struct packet *p, __u32 ingress, __u32 group, bool v6)
+static __always_inline int xdp_send(const struct packet *p, __u64 interface, __u32 group, bool v6)
 {
+	__u32 ingress = (__u32)interface;
 	const __u64 *groups = array_of(&fib_group);
 	const struct fib_nexthop *nexthop;
 	void *ip = p->data + ETH_HLEN;
@@ -184,14 +185,14 @@ static __always_inline int xdp_send(const struct packet *p, __u32 ingress, __u32
 	    ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
 		return give_up(XDP_PASS);
 	desc = READ_ONCE(groups[MASK(group, bounds.group)]);
-	if ((v6 ? packet_check6(ip) : packet_check4(ip)) != PACKET_OK || !(desc & FIB_DESC_VALID))
+	if ((v6 ? packet_check6(p, ip, interface) : packet_check4(ip)) != PACKET_OK ||
+	    !(desc & FIB_DESC_VALID))
 		return give_up(XDP_PASS);
 	nexthop = group_nexthop(p, desc, ip, v6, &number);
 	if (!nexthop)
 		return give_up(XDP_PASS);
 	dst = READ_ONCE(nexthop->dst);
-	asm volatile("" ::: "memory");
-	src = READ_ONCE(nexthop->src);
+	src = src_after(nexthop, dst);
 	if (FIB_NH_ACTION(dst) != FIB_NH_REWRITE || nexthop->ifindex == ingress ||
 	    p->data_end - p->data - ETH_HLEN > FIB_NH_MTU(src))
 		return give_up(XDP_PASS);
@@ -225,7 +226,7 @@ int xdp_fib(struct xdp_md *ctx)
 			group = vrf_lookup(table, (__u64)bpf_ntohl(ip4->daddr) << 32, 0, false);
 		else
 			group = fib4_lookup(bpf_ntohl(ip4->daddr));
-		return xdp_send(&p, ingress, group, false);
+		return xdp_send(&p, entry, group, false);
 	}
 	if (eth->h_proto == bpf_htons(ETH_P_IPV6) && entry & FIB_IF_V6 && xdp_parse6(&p) &&
 	    (void *)(ip6 + 1) <= p.data_end) {
@@ -234,7 +235,7 @@ int xdp_fib(struct xdp_md *ctx)
 					   ipv6_half(&ip6->daddr, 1), true);
 		else
 			group = fib6_lookup(&ip6->daddr);
-		return xdp_send(&p, ingress, group, true);
+		return xdp_send(&p, entry, group, true);
 	}
 	return give_up(XDP_PASS);
 }

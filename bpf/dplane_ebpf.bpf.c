@@ -28,23 +28,30 @@ static __always_inline __u64 interface_flags(__u32 ifindex)
 
 static __always_inline __u32 lookup4(__u64 interface, __u32 addr)
 {
-	__u32 group = local_lookup(interface, (__u64)addr << 32, 0, false);
-	__u32 table = FIB_IF_TABLE(interface);
+	__u32 table = FIB_IF_TABLE(interface), group;
 
-	if (group != FIB_GROUP_NO_ROUTE)
-		return group;
+	if (unlikely(interface & FIB_IF_LOCAL)) {
+		group = vrf_lookup(FIB_TABLE_LOCAL, (__u64)addr << 32, 0, false);
+		if (group != FIB_GROUP_NO_ROUTE)
+			return group;
+	}
 	return table ? vrf_lookup(table, (__u64)addr << 32, 0, false) : fib4_lookup(addr);
 }
 
 static __always_inline __u32 lookup6(__u64 interface, const struct in6_addr *addr)
 {
-	__u64 high = ipv6_half(addr, 0), low = ipv6_half(addr, 1);
-	__u32 group = local_lookup(interface, high, low, true);
-	__u32 table = FIB_IF_TABLE(interface);
+	__u32 table = FIB_IF_TABLE(interface), group;
 
-	if (group != FIB_GROUP_NO_ROUTE)
-		return group;
-	return table ? vrf_lookup(table, high, low, true) : fib6_lookup(addr);
+	if (unlikely(interface & FIB_IF_LOCAL)) {
+		group = vrf_lookup(FIB_TABLE_LOCAL, ipv6_half(addr, 0), ipv6_half(addr, 1), true);
+		if (group != FIB_GROUP_NO_ROUTE)
+			return group;
+	}
+	/* else the compiler would keep the halves over the call, at everybody's cost */
+	asm volatile("" : "+r"(addr));
+	if (table)
+		return vrf_lookup(table, ipv6_half(addr, 0), ipv6_half(addr, 1), true);
+	return fib6_lookup(addr);
 }
 
 static __always_inline int forward4(struct __sk_buff *skb, __u64 interface)
@@ -85,6 +92,7 @@ SEC("tc")
 int dplane_ebpf(struct __sk_buff *skb)
 {
 	__u64 interface;
+	int action;
 
 	if (skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) ||
 	    skb->protocol == bpf_htons(ETH_P_8021AD))
@@ -97,9 +105,17 @@ int dplane_ebpf(struct __sk_buff *skb)
 	if (skb->mark)
 		return to_kernel(FIB_CNT_KERNEL_MARK);
 	interface = interface_flags(skb->ifindex);
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		return forward4(skb, interface);
-	return forward6(skb, interface);
+	/* once more where it was cut, which happens once */
+#pragma clang loop unroll(disable)
+	for (int tries = 0; tries < 2; tries++) {
+		if (skb->protocol == bpf_htons(ETH_P_IP))
+			action = forward4(skb, interface);
+		else
+			action = forward6(skb, interface);
+		if (action != PACKET_AGAIN)
+			return action;
+	}
+	return to_kernel(FIB_CNT_KERNEL_INTERNAL);
 }
 
 char LICENSE[] SEC("license") = "GPL";

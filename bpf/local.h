@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What is the router's own: as a destination in the kernel's local table, where that comes first, and as an IPv4 source,
- * with which nobody outside may speak (fib_validate_source() of the kernel).
- */
+/* What is the router's own as an IPv4 source: nobody outside may speak with it (fib_validate_source() of the kernel). */
 #ifndef BPF_LOCAL_H
 #define BPF_LOCAL_H
 
 #include "bpf/vrf.h"
-
-/* What is in the local table is not looked for in any other, where the interface's packets begin there. */
-static __always_inline __u32 local_lookup(__u64 interface, __u64 high, __u64 low, bool v6)
-{
-	if (!(interface & FIB_IF_LOCAL))
-		return FIB_GROUP_NO_ROUTE;
-	return vrf_lookup(FIB_TABLE_LOCAL, high, low, v6);
-}
 
 /* saddr as the packet has it. */
 static __always_inline bool own_address(const struct fib_header *header, __u32 saddr)
 {
 	__u64 bit = FIB_OWN_BIT(saddr);
 
-	if (!(READ_ONCE(header->own[MASK(bit >> 6, FIB_OWN_WORDS - 1)]) >> (bit & 63) & 1))
+	if (!unlikely(READ_ONCE(header->own[MASK(bit >> 6, FIB_OWN_WORDS - 1)]) >> (bit & 63) & 1))
 		return false;
 	return READ_ONCE(header->own_unlisted) || bpf_map_lookup_elem(&own_addresses, &saddr);
 }
@@ -38,9 +27,9 @@ static __always_inline bool own_source4(const struct fib_header *header, __u64 i
 
 	if (own_address(header, saddr))
 		return true;
-	if (!(interface & FIB_IF_LOCAL))
+	if (!unlikely(interface & FIB_IF_LOCAL))
 		return false;
-	return local_lookup(interface, high, 0, false) == FIB_GROUP_LOCAL ||
+	return vrf_lookup(FIB_TABLE_LOCAL, high, 0, false) == FIB_GROUP_LOCAL ||
 	       (table && vrf_lookup(table, high, 0, false) == FIB_GROUP_LOCAL);
 }
 

@@ -76,6 +76,9 @@ const volatile __u64 flow_seed;
 		bounded__; \
 	})
 
+/* Moves what is rare out of the way of the rest. */
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 
 /* The array behind a map of one element. Never NULL, but the verifier wants to see it tested. */

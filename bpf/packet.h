@@ -24,6 +24,7 @@
 #define IP_OFFSET 0x1fff
 
 struct packet {
+	struct __sk_buff *skb; /* NULL: at XDP, where errors of ICMP are not looked into */
 	void *data;
 	void *data_end;
 	__u32 length; /* of layer 3, as its header says */
@@ -41,6 +42,7 @@ struct packet {
 static __always_inline bool packet_headers(struct __sk_buff *skb, struct packet *p, __u32 need,
 					   __u32 want)
 {
+	p->skb = skb;
 	p->data = (void *)(long)skb->data;
 	p->data_end = (void *)(long)skb->data_end;
 	if (p->data + want <= p->data_end)
@@ -54,15 +56,17 @@ static __always_inline bool packet_headers(struct __sk_buff *skb, struct packet 
 	return p->data + need <= p->data_end;
 }
 
-/* Where the ports of a transport header are readable: as one word for the hash. */
-static __always_inline bool packet_ports(const struct packet *p, __u8 protocol, const void *header,
-					 __u32 *ports)
+static __always_inline bool has_ports(__u8 protocol)
 {
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP)
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
+/* Where the ports of the packet's transport header are readable: as one word for the hash. */
+static __always_inline bool packet_ports(const struct packet *p, const __u32 *header, __u32 *ports)
+{
+	if (!p->l4 || !has_ports(p->protocol) || (void *)(header + 1) > p->data_end)
 		return false;
-	if (header + sizeof(*ports) > p->data_end)
-		return false;
-	*ports = *(const __u32 *)header;
+	*ports = *header;
 	return true;
 }
 
@@ -75,9 +79,20 @@ static __always_inline __u32 ports_swapped(__u32 ports)
 /*
  * ICMP errors quote the packet that they are about, and go to its sender: by the way of the flow that goes there as well,
  * whose addresses and ports are the quoted ones swapped. Else a server behind an anycast address would not hear of a
- * smaller MTU on the way to its client. The quote stands behind 8 bytes.
+ * smaller MTU on the way to its client. The quote stands behind 8 bytes. It is copied, so that only errors pay for it: for all
+ * others the headers are readable as they are.
  */
-#define ICMP_HEADER 8
+struct icmp_quote4 {
+	__u8 type;
+	__u8 rest[7];
+	struct iphdr ip;
+};
+
+struct icmp_quote6 {
+	__u8 type;
+	__u8 rest[7];
+	struct ipv6hdr ip;
+};
 
 /* Bits by type: destination unreachable, source quench, redirect, time exceeded, parameter problem. */
 #define ICMP_ERRORS (1u << 3 | 1u << 4 | 1u << 5 | 1u << 11 | 1u << 12)
@@ -120,13 +135,6 @@ static __always_inline enum fib_counter packet_parse4(struct __sk_buff *skb, str
 	ip = p->data + ETH_HLEN;
 	if ((void *)(ip + 1) > p->data_end)
 		return FIB_CNT_KERNEL_MALFORMED;
-	if (ip->protocol == IPPROTO_ICMP &&
-	    !packet_headers(skb, p, ETH_HLEN + sizeof(*ip),
-			    ETH_HLEN + ICMP_HEADER + 2 * sizeof(*ip) + 4))
-		return FIB_CNT_KERNEL_MALFORMED;
-	ip = p->data + ETH_HLEN;
-	if ((void *)(ip + 1) > p->data_end)
-		return FIB_CNT_KERNEL_MALFORMED;
 	p->length = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || ip->ihl < 5 || p->length < ip->ihl * 4u ||
 	    p->length > skb->len - ETH_HLEN)
@@ -157,24 +165,33 @@ static __always_inline __u32 flow_hash4(__u8 protocol, __u32 saddr, __u32 daddr,
 	return hash_end(hash_mix(hash, ports));
 }
 
+/* What the error's flow is hashed to; false: it is no error, or quotes nothing. */
+static __always_inline bool quote_hash4(const struct packet *p, __u32 *hash)
+{
+	struct icmp_quote4 quote;
+	__u32 ports = 0;
+
+	if (!p->l4 || bpf_skb_load_bytes(p->skb, p->l4, &quote, sizeof(quote)) ||
+	    !icmp_error(quote.type, ICMP_ERRORS) || quote.ip.version != 4)
+		return false;
+	/* ports that are there; what a first fragment is about is mostly sent whole the other way */
+	if (has_ports(quote.ip.protocol) && quote.ip.ihl == 5 &&
+	    !(quote.ip.frag_off & bpf_htons(IP_OFFSET)) &&
+	    bpf_skb_load_bytes(p->skb, p->l4 + sizeof(quote), &ports, sizeof(ports)))
+		ports = 0;
+	*hash = flow_hash4(quote.ip.protocol, quote.ip.daddr, quote.ip.saddr, ports_swapped(ports));
+	return true;
+}
+
 /* A datagram's fragments stay together: none of them is hashed by its ports. */
 static __always_inline __u32 packet_hash4(const struct packet *p, const struct iphdr *ip)
 {
-	const __u8 *icmp = (const __u8 *)(ip + 1);
-	const struct iphdr *quoted = (const struct iphdr *)(icmp + ICMP_HEADER);
-	__u32 ports = 0;
+	__u32 ports = 0, hash;
 
-	if (p->l4 && ip->protocol == IPPROTO_ICMP && (void *)(quoted + 1) <= p->data_end &&
-	    icmp_error(*icmp, ICMP_ERRORS) && quoted->version == 4) {
-		/* ports that are there; what a first fragment is about is mostly sent whole the other way */
-		if (quoted->ihl == 5 && !(quoted->frag_off & bpf_htons(IP_OFFSET)))
-			packet_ports(p, quoted->protocol, quoted + 1, &ports);
-		return flow_hash4(quoted->protocol, quoted->daddr, quoted->saddr,
-				  ports_swapped(ports));
-	}
-	if (p->l4)
-		packet_ports(p, ip->protocol, ip + 1, &ports);
-	return flow_hash4(ip->protocol, ip->saddr, ip->daddr, ports);
+	if (unlikely(p->protocol == IPPROTO_ICMP) && p->skb && quote_hash4(p, &hash))
+		return hash;
+	packet_ports(p, (const __u32 *)(ip + 1), &ports);
+	return flow_hash4(p->protocol, ip->saddr, ip->daddr, ports);
 }
 
 /* ---- IPv6 ---- */
@@ -205,16 +222,9 @@ static __always_inline enum fib_counter packet_parse6(struct __sk_buff *skb, str
 	/* every router has to look into it; a length of 0 with it is a jumbogram's */
 	if (ip->nexthdr == IPPROTO_HOPOPTS)
 		return FIB_CNT_KERNEL_OPTIONS;
-	if (ip->nexthdr == IPPROTO_ICMPV6 &&
-	    !packet_headers(skb, p, ETH_HLEN + sizeof(*ip),
-			    ETH_HLEN + ICMP_HEADER + 2 * sizeof(*ip) + 4))
-		return FIB_CNT_KERNEL_MALFORMED;
-	ip = p->data + ETH_HLEN;
-	if ((void *)(ip + 1) > p->data_end)
-		return FIB_CNT_KERNEL_MALFORMED;
 	p->protocol = ip->nexthdr;
 	p->l4 = 0;
-	if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_SCTP)
+	if (has_ports(p->protocol))
 		p->l4 = ETH_HLEN + sizeof(*ip);
 	return PACKET_OK;
 }
@@ -243,7 +253,7 @@ static __always_inline enum fib_counter packet_check6(const struct packet *p,
 		return FIB_CNT_KERNEL_MARTIAN;
 	if (ip->hop_limit <= 1)
 		return FIB_CNT_KERNEL_TTL;
-	if (!p->l4 && ipv6_discovery(p, ip, interface & FIB_IF_PROXY))
+	if (unlikely(!p->l4) && ipv6_discovery(p, ip, interface & FIB_IF_PROXY))
 		return FIB_CNT_KERNEL_DISCOVERY;
 	return PACKET_OK;
 }
@@ -259,26 +269,36 @@ static __always_inline __u32 flow_hash6(const struct in6_addr *saddr, const stru
 	return hash_end(hash_mix(hash, rest));
 }
 
+static __always_inline bool quote_hash6(const struct packet *p, __u32 *hash)
+{
+	const __u32 at = ETH_HLEN + sizeof(struct ipv6hdr);
+	struct icmp_quote6 quote;
+	/* of what has no ports the label in the other direction is not known */
+	__u64 rest = 0;
+	__u32 ports;
+
+	if (bpf_skb_load_bytes(p->skb, at, &quote, sizeof(quote)) ||
+	    !icmp_error(quote.type, ICMPV6_ERRORS) || quote.ip.version != 6)
+		return false;
+	if (has_ports(quote.ip.nexthdr) &&
+	    !bpf_skb_load_bytes(p->skb, at + sizeof(quote), &ports, sizeof(ports)))
+		rest = (__u64)ports_swapped(ports) << 8 | quote.ip.nexthdr;
+	*hash = flow_hash6(&quote.ip.daddr, &quote.ip.saddr, rest);
+	return true;
+}
+
 /*
  * Addresses and ports. The flow label only where there are none, as behind an extension header: it is the same in every
  * fragment (RFC 6437), but Linux changes it when a connection gets no answer, and shall not leave its way for that.
  */
 static __always_inline __u32 packet_hash6(const struct packet *p, const struct ipv6hdr *ip)
 {
-	const __u8 *icmp = (const __u8 *)(ip + 1);
-	const struct ipv6hdr *quoted = (const struct ipv6hdr *)(icmp + ICMP_HEADER);
 	__u64 rest = bpf_ntohl(*(const __be32 *)ip) & 0xfffff;
-	__u32 ports;
+	__u32 ports, hash;
 
-	if (p->protocol == IPPROTO_ICMPV6 && (void *)(quoted + 1) <= p->data_end &&
-	    icmp_error(*icmp, ICMPV6_ERRORS) && quoted->version == 6) {
-		/* of what has no ports the label in the other direction is not known */
-		rest = 0;
-		if (packet_ports(p, quoted->nexthdr, quoted + 1, &ports))
-			rest = (__u64)ports_swapped(ports) << 8 | quoted->nexthdr;
-		return flow_hash6(&quoted->daddr, &quoted->saddr, rest);
-	}
-	if (p->l4 && packet_ports(p, p->protocol, ip + 1, &ports))
+	if (unlikely(p->protocol == IPPROTO_ICMPV6) && p->skb && quote_hash6(p, &hash))
+		return hash;
+	if (packet_ports(p, (const __u32 *)(ip + 1), &ports))
 		rest = (__u64)ports << 8 | p->protocol;
 	return flow_hash6(&ip->saddr, &ip->daddr, rest);
 }

@@ -304,7 +304,7 @@ static void judge_flow(const struct packet_in *in, const struct layer3 *l3, uint
 		put16(ip + 10, checksum4(ip));
 	} else {
 		/* the label too, where ports are there */
-		ip[1] ^= l3->ports && in->len >= ETHER_HEADER + from ? 0xff : 0xf0;
+		ip[1] ^= l3->ports && l3->length >= from ? 0xff : 0xf0;
 		ip[7] = 17;
 	}
 	run_native(&other, &out);

@@ -151,6 +151,20 @@ long bpf_skb_pull_data(struct __sk_buff *skb, __u32 len)
 	return 0;
 }
 
+long bpf_skb_load_bytes(const void *skb, __u32 offset, void *to, __u32 len)
+{
+	const struct __sk_buff *context = skb;
+	size_t linear = context->data_end - context->data;
+
+	if (offset > packet_len || len > packet_len - offset)
+		return -14;
+	/* as far as the program may not read by itself */
+	ASAN_UNPOISON_MEMORY_REGION(packet, packet_len);
+	memcpy(to, packet + offset, len);
+	ASAN_POISON_MEMORY_REGION(packet + linear, packet_len - linear);
+	return 0;
+}
+
 /* Shorter only. */
 long bpf_skb_change_tail(struct __sk_buff *skb, __u32 len, __u64 flags)
 {

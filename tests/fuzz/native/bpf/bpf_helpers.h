@@ -19,6 +19,7 @@ void *bpf_map_lookup_elem(void *map, const void *key);
 __u64 bpf_ktime_get_coarse_ns(void);
 __u32 bpf_get_smp_processor_id(void);
 long bpf_skb_pull_data(struct __sk_buff *skb, __u32 len);
+long bpf_skb_load_bytes(const void *skb, __u32 offset, void *to, __u32 len);
 long bpf_skb_change_tail(struct __sk_buff *skb, __u32 len, __u64 flags);
 long bpf_csum_update(struct __sk_buff *skb, __u32 sum);
 long bpf_redirect(__u32 ifindex, __u64 flags);
