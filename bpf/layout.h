@@ -267,6 +267,8 @@ struct fib_geometry {
 	__u32 cpus;	     /* possible CPUs, rounded up */
 };
 
+#define FIB_LABEL 0xfffffull /* the bits of an IPv6 flow label */
+
 /* The first thing in the pinned maps: map "fib_header". */
 struct fib_header {
 	__u32 magic;
@@ -277,6 +279,8 @@ struct fib_header {
 	 * way are the kernel's.
 	 */
 	__u64 forward_until;
+	/* of the IPv6 flow label what counts where there are ports, too: see packet_hash6() */
+	__u64 label_mask;
 	__u64 own_unlisted; /* own addresses that "own_addresses" had no room for */
 	__u64 own[FIB_OWN_WORDS];
 	struct fib_table table[FIB_MAX_TABLES];

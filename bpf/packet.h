@@ -269,6 +269,20 @@ static __always_inline __u32 flow_hash6(const struct in6_addr *saddr, const stru
 	return hash_end(hash_mix(hash, rest));
 }
 
+static __always_inline __u64 flow_label(const struct ipv6hdr *ip)
+{
+	return bpf_ntohl(*(const __be32 *)ip) & FIB_LABEL;
+}
+
+/* Ports and protocol as one word, with what counts of the label. */
+static __always_inline __u64 flow_rest(__u32 ports, __u8 protocol, __u64 label)
+{
+	const struct fib_header *header = array_of(&fib_header);
+	__u64 mask = header ? READ_ONCE(header->label_mask) : 0;
+
+	return (__u64)ports << 8 | protocol | (label & mask) << 40;
+}
+
 static __always_inline bool quote_hash6(const struct packet *p, __u32 *hash)
 {
 	const __u32 at = ETH_HLEN + sizeof(struct ipv6hdr);
@@ -282,24 +296,25 @@ static __always_inline bool quote_hash6(const struct packet *p, __u32 *hash)
 		return false;
 	if (has_ports(quote.ip.nexthdr) &&
 	    !bpf_skb_load_bytes(p->skb, at + sizeof(quote), &ports, sizeof(ports)))
-		rest = (__u64)ports_swapped(ports) << 8 | quote.ip.nexthdr;
+		rest = flow_rest(ports_swapped(ports), quote.ip.nexthdr, flow_label(&quote.ip));
 	*hash = flow_hash6(&quote.ip.daddr, &quote.ip.saddr, rest);
 	return true;
 }
 
 /*
  * Addresses and ports. The flow label only where there are none, as behind an extension header: it is the same in every
- * fragment (RFC 6437), but Linux changes it when a connection gets no answer, and shall not leave its way for that.
+ * fragment (RFC 6437), but Linux changes it when a connection gets no answer, and shall not leave its way for that. Where the
+ * kernel is told to go by it (net.ipv6.fib_multipath_hash_policy=0) it counts beside the ports.
  */
 static __always_inline __u32 packet_hash6(const struct packet *p, const struct ipv6hdr *ip)
 {
-	__u64 rest = bpf_ntohl(*(const __be32 *)ip) & 0xfffff;
+	__u64 rest = flow_label(ip);
 	__u32 ports, hash;
 
 	if (unlikely(p->protocol == IPPROTO_ICMPV6) && p->skb && quote_hash6(p, &hash))
 		return hash;
 	if (packet_ports(p, (const __u32 *)(ip + 1), &ports))
-		rest = (__u64)ports << 8 | p->protocol;
+		rest = flow_rest(ports, p->protocol, rest);
 	return flow_hash6(&ip->saddr, &ip->daddr, rest);
 }
 

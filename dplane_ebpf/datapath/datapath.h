@@ -123,6 +123,8 @@ int datapath_interface_set(struct datapath *datapath, uint32_t ifindex, uint16_t
 
 /* The tables are true as of now: without such a word packets are the kernel's once hold_ms are over. */
 void datapath_alive(struct datapath *datapath);
+/* Whether the IPv6 flow label counts, too, where flows have ports; at first it does not. */
+void datapath_label_counts(struct datapath *datapath, bool counts);
 /* hold_ms from the next word on. Any thread. */
 void datapath_hold(struct datapath *datapath, unsigned int hold_ms);
 

@@ -47,6 +47,13 @@ void datapath_alive(struct datapath *datapath)
 	predecessor_alive(datapath, until);
 }
 
+void datapath_label_counts(struct datapath *datapath, bool counts)
+{
+	struct fib_header *header = datapath->memory[FIB_ARRAY_HEADER];
+
+	__atomic_store_n(&header->label_mask, counts ? FIB_LABEL : 0, __ATOMIC_RELEASE);
+}
+
 int datapath_neighbour_set(struct datapath *datapath, const struct fib_neigh_key *key)
 {
 	const uint8_t known = 1;

@@ -117,6 +117,7 @@ static void tick(struct links *links, unsigned int ticks)
 {
 	if (links_ready(links))
 		say_alive(links);
+	policy_look(links);
 	if (ticks % ASK_TICKS == 0)
 		nexthop_retry(links);
 	if (ticks % RETRY_TICKS == 0) {
@@ -172,6 +173,7 @@ static void *run(void *arg)
 	unsigned int ticks = 0;
 
 	pthread_setname_np(pthread_self(), "dpe-links");
+	policy_look(links);
 	while (!links->stop) {
 		uint64_t now = links_now(), until = next_due(links, next_tick, now);
 		eventfd_t value;

@@ -339,6 +339,11 @@ void neighbour_drop_interface(struct links *links, struct interface *interface);
 void neighbour_sweep(struct links *links, struct interface *interface);
 void neighbour_retry(struct links *links);
 
+/* ---- policy.c ---- */
+
+/* Looks whether the kernel goes by the IPv6 flow label. */
+void policy_look(struct links *links);
+
 /* ---- predecessor.c ---- */
 
 /* Takes out of an earlier process's tables what is not so any more, after events; or has them replaced, where that is wanted. */

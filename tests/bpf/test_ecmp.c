@@ -190,6 +190,29 @@ START_TEST(flow_stays)
 }
 END_TEST
 
+/* A sender that changes its label stays where it is, unless the kernel is told to go by labels. */
+START_TEST(labels_beside_ports)
+{
+	for (int counts = 0; counts < 3; counts++) {
+		int moved = 0;
+
+		datapath_label_counts(bed.datapath, counts == 1);
+		for (uint32_t flow = 0; flow < 100; flow++) {
+			int member;
+
+			FRAME6(&frame, .sport = 2000 + flow, .label = 5);
+			member = member_of(&frame);
+			FRAME6(&frame, .sport = 2000 + flow, .label = 0x51234);
+			moved += member_of(&frame) != member;
+		}
+		if (counts == 1)
+			ck_assert_int_gt(moved, 20);
+		else
+			ck_assert_int_eq(moved, 0);
+	}
+}
+END_TEST
+
 /* Only the first fragment has ports; all of them go one way. */
 START_TEST(fragments4)
 {
@@ -294,6 +317,7 @@ TCase *ecmp_tests(void)
 	tcase_add_checked_fixture(tcase, setup, bed_teardown);
 	tcase_add_loop_test(tcase, spread, 0, sizeof(makers) / sizeof(makers[0]));
 	tcase_add_test(tcase, flow_stays);
+	tcase_add_test(tcase, labels_beside_ports);
 	tcase_add_test(tcase, fragments4);
 	tcase_add_test(tcase, fragments6);
 	tcase_add_test(tcase, no_ports);
