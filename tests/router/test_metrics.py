@@ -187,6 +187,11 @@ def test_an_interface_that_comes_later(net):
     net.down(2)
     net.router.sh("ip", "link", "set", "dev", "r1-m2", "name", "new2")
     net.router.sh("ip", "link", "set", "dev", "new2", "up")
+    # FRR 8.4.4 may lose the connected network of an interface that is renamed while it is down: it is told anew
+    for address in net.router.ip_json("-4", "address", "show", "dev", "new2")[0]["addr_info"]:
+        text = f"{address['local']}/{address['prefixlen']}"
+        net.router.sh("ip", "address", "del", text, "dev", "new2")
+        net.router.sh("ip", "address", "add", text, "dev", "new2")
     wait_until("the link of that name gets the traffic", lambda: any(
         member["interfaceName"] == "new2" and member["slots"] == 64 for member in group(net)["members"]), timeout=30)
 
