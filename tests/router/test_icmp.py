@@ -136,7 +136,7 @@ def narrow_route(net, family, mtu):
         if net.lab.module:
             wait_until("the program has the MTU", lambda: mtu in (
                 member["mtu"] for member in net.r1.ask_json(
-                    f"show dplane ebpf route {target} json")["group"]["members"]))
+                    f"show dplane ebpf route {target} json").get("group", {"members": ()})["members"]))
         yield
     finally:
         net.r1.sh("ip", version, "route", "del", target, *via)
