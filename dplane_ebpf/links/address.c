@@ -164,7 +164,8 @@ static void add(struct links *links, const struct address_key *key, uint32_t bro
 		tell_nexthops(links, interface);
 		own(links, address, true);
 		/* an earlier process's tables do not have it as the router's own */
-		links->take_over = true;
+		if (links->read && links->take_over == REPLACE_NOT)
+			links->take_over = REPLACE_SOON;
 	}
 	address->generation = links->generation;
 
