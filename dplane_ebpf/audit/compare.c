@@ -23,7 +23,7 @@ bool compare_left_to_kernel(const struct record *record)
 
 bool compare_doubtful(const struct record *record, uint32_t found)
 {
-	return found & AUDIT_DOUBTFUL && !(record->flags & RECORD_OVER) &&
+	return found & AUDIT_DOUBTFUL && !(record->flags & (RECORD_OVER | RECORD_PROTECTED)) &&
 	       !kernel_decides(record->ours);
 }
 

@@ -17,6 +17,7 @@
 struct group_ways {
 	uint32_t way[FIB_MAX_GROUPS];
 	uint8_t damaged[FIB_MAX_GROUPS];
+	uint8_t protected[FIB_MAX_GROUPS]; /* its backups stand in for members */
 };
 
 struct pass {
@@ -36,7 +37,7 @@ bool reading_pause(const struct reading *reading)
 	return !atomic_load(reading->stop);
 }
 
-static uint32_t group_way(struct reading *reading, uint32_t group)
+static uint32_t group_way(struct reading *reading, uint32_t group, uint8_t *protected)
 {
 	struct fib_member few[64], *member = few;
 	struct fib_nexthop_info nexthop;
@@ -45,6 +46,7 @@ static uint32_t group_way(struct reading *reading, uint32_t group)
 
 	if (fib_group_get(reading->fib, group, &info))
 		return WAY_CHANGING;
+	*protected = info.protected;
 	if (info.n > sizeof(few) / sizeof(few[0]))
 		member = calloc(info.n, sizeof(*member));
 	if (!info.n || !info.slots) {
@@ -80,7 +82,7 @@ static uint32_t way_of(struct pass *pass, uint32_t group, bool *damaged)
 	if (group < FIB_GROUP_FIRST || group >= FIB_MAX_GROUPS)
 		return group;
 	if (!groups->way[group]) {
-		groups->way[group] = group_way(pass->reading, group);
+		groups->way[group] = group_way(pass->reading, group, &groups->protected[group]);
 		groups->damaged[group] = fib_group_verify(pass->reading->fib, group) == -EBADMSG;
 	}
 	*damaged = groups->damaged[group];
@@ -94,7 +96,9 @@ static void fill(struct pass *pass, struct record *record, const struct fib_pref
 	int err = fib_route_verify(pass->reading->fib, prefix);
 
 	record->ours = way_of(pass, group, &damaged);
-	record->flags &= (uint8_t) ~(RECORD_COVERED | RECORD_DAMAGED);
+	record->flags &= (uint8_t) ~(RECORD_COVERED | RECORD_DAMAGED | RECORD_PROTECTED);
+	if (group >= FIB_GROUP_FIRST && group < FIB_MAX_GROUPS && pass->groups->protected[group])
+		record->flags |= RECORD_PROTECTED;
 	if (err == -ENOSPC)
 		record->ours = FIB_GROUP_OVERFLOW;
 	else if (damaged || err == -EBADMSG)

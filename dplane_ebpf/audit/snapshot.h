@@ -65,6 +65,8 @@ bool ways_within(const struct ways *ways, uint32_t part, uint32_t whole);
 #define RECORD_DAMAGED 8u    /* the memory that the program reads says something else */
 #define RECORD_LOCAL 16u /* the kernel has it in its local table, which it asks before all others */
 #define RECORD_OVER 32u	 /* links/ has laid it over: its packets are the kernel's */
+#define RECORD_PROTECTED \
+	128u /* a failure is bridged by backup next hops, which the kernel does not have */
 #define RECORD_DOUBTED 64u /* its packets are the kernel's by the audit's word, `ours` without it */
 
 struct record {

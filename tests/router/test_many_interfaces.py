@@ -38,7 +38,7 @@ def make(router):
 
 
 def attached(router):
-    return sum(interface["ipv4Accelerated"] for interface in router.ask_json("show dplane ebpf interface json"))
+    return sum(interface["ipv4Accelerated"] for interface in router.ask_json("show dplane ebpf interface json").values())
 
 
 def all_by_ebpf(router):
