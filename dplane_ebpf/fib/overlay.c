@@ -286,7 +286,7 @@ static int own_set(struct fib *fib, const struct fib_prefix *prefix, enum own ow
 		err = publish(fib, overlay);
 	if (err)
 		*overlay = before;
-	else
+	else if (clean.table != FIB_TABLE_LOCAL)
 		fib->locals += !!overlay->locals - !!before.locals;
 	put(fib, overlay);
 	fib_unlock(fib);

@@ -127,16 +127,17 @@ void bypass_read(struct links *links)
 {
 	const uint32_t rules = BYPASS_RULES;
 	struct bypass_view view;
-	bool is_changed;
+	bool is_changed, is_wide;
 
 	pthread_mutex_lock(&links->lock);
 	is_changed = links->allowed_changed;
 	links->allowed_changed = false;
 	pthread_mutex_unlock(&links->lock);
-	is_changed |= rule_local_first(links) != links->local_first ||
-		      links->local_wide != links->local_was_wide;
+	is_wide = links->local_wide || links->rules_v4.others;
+	is_changed |=
+		rule_local_first(links) != links->local_first || is_wide != links->local_was_wide;
 	links->local_first = rule_local_first(links);
-	links->local_was_wide = links->local_wide;
+	links->local_was_wide = is_wide;
 	if (is_changed)
 		interface_all_changed(links);
 	set_global(links, (links->bypass_v4 & ~rules) | rule_bypass(links, false),

@@ -137,7 +137,8 @@ struct nexthop_event {
 struct rules {
 	bool by_main; /* those of ordinary interfaces are looked up in table main, and nowhere before but in local */
 	bool by_vrf; /* those of members of a VRF in its table, and nowhere before but in local */
-	bool local_first;		/* those of members of a VRF in table local before */
+	bool local_first; /* those of members of a VRF in table local before */
+	bool others; /* there are rules that the kernel did not make: IPv4's look at sources is a closer one then */
 	bool main_decided, vrf_decided; /* while they are read: what follows makes no difference */
 };
 enum replacement { REPLACE_NOT, REPLACE_SOON, REPLACE_AT_ONCE };
@@ -168,8 +169,8 @@ struct links {
 	struct bypass_watch *watch;
 	bool viewed; /* what would be bypassed has been read */
 	struct route_watch *routes;
-	atomic_bool local_wide;	       /* set by it: table local has more than host addresses, */
-	bool local_was_wide;	       /* and whether the interfaces know */
+	atomic_bool local_wide; /* set by it: FIB_TABLE_LOCAL is to be asked first, */
+	bool local_was_wide;	/* and whether the interfaces know: for that, or IPv4's rules */
 	uint32_t bypass_v4, bypass_v6; /* bits of enum links_bypass: for all interfaces */
 	uint32_t generation;	       /* raised by each reading of everything */
 	bool read;		       /* everything, once */

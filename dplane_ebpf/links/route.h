@@ -46,6 +46,7 @@ struct route_book {
 	struct table prefixes;
 	uint32_t generation; /* of the reading of all */
 	uint64_t routes;
+	bool custom; /* there was a local route once that the kernel did not make: it looks at sources closely since */
 	uint32_t wide; /* prefixes of the local table that are no host addresses */
 	bool missed; /* the last reading missed some: it takes another one to tell that they are gone */
 	bool unsure; /* some prefixes are the kernel's until all is read again */
@@ -76,8 +77,8 @@ struct route_watch_stats {
 
 /*
  * Opens the sockets in the caller's network namespace, and reads all there is. The FIB must outlive it. local_wide: set
- * while the kernel's local table has more than host addresses (FIB_TABLE_LOCAL is to be asked first); then, and when that ends,
- * wake_fd, an eventfd or -1, is written to. NULL and one line in error otherwise.
+ * while the kernel's local table has more than host addresses, or others have made local routes (FIB_TABLE_LOCAL is to be asked
+ * first); then, and when that ends, wake_fd, an eventfd or -1, is written to. NULL and one line in error otherwise.
  */
 struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_wide, int wake_fd,
 				     char *error, size_t error_len);

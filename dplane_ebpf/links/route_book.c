@@ -25,6 +25,7 @@ struct book_route {
 	uint32_t generation;
 	uint8_t tos;
 	bool missed; /* by the last reading of all */
+	bool local;  /* addresses in it are not those of others, so none of a packet's source */
 };
 
 struct book_prefix {
@@ -33,8 +34,8 @@ struct book_prefix {
 	struct fib_prefix prefix;
 	struct book_route *routes;
 	bool unsure; /* one of them is there no more, and it was not said which */
-	/* what was laid over: in the FIB's table, with this way */
-	bool laid;
+	/* what was laid over: in the FIB's table, with this way; and whether sources in it are found in FIB_TABLE_LOCAL */
+	bool laid, source_laid;
 	uint64_t way;
 };
 
@@ -124,9 +125,7 @@ static int lay_local(struct route_book *book, struct book_prefix *prefix, bool l
 	book->wide += is_host(&at) ? 0 : lay ? 1 : -1;
 	err = fib_local_prefix(book->fib, &at, lay);
 	at.table = FIB_TABLE_LOCAL;
-	if (lay)
-		return err | fib_route_set(book->fib, &at, FIB_GROUP_LOCAL);
-	return err | fib_route_del(book->fib, &at);
+	return err ? err : fib_local_prefix(book->fib, &at, lay);
 }
 
 static int lay(struct route_book *book, struct book_prefix *prefix, uint64_t way)
@@ -157,6 +156,22 @@ static void take_away(struct route_book *book, struct book_prefix *prefix)
 		fib_kernel_del(book->fib, &at);
 }
 
+/* Sources in a local prefix of another table than the local one. */
+static void lay_source(struct route_book *book, struct book_prefix *prefix)
+{
+	struct fib_prefix at = prefix->prefix;
+	bool want = false;
+
+	for (const struct book_route *r = prefix->routes; r; r = r->next)
+		want |= r->local;
+	if (prefix->kernel_table != RT_TABLE_MAIN || want == prefix->source_laid)
+		return;
+	at.table = FIB_TABLE_LOCAL;
+	if (fib_local_prefix(book->fib, &at, want))
+		out_of_memory(book);
+	prefix->source_laid = want;
+}
+
 /* Brings the FIB to what the prefix's routes say; the prefix is gone when it has none. */
 static void settle(struct route_book *book, struct book_prefix *prefix)
 {
@@ -164,6 +179,7 @@ static void settle(struct route_book *book, struct book_prefix *prefix)
 	uint64_t way;
 	int err;
 
+	lay_source(book, prefix);
 	if (!prefix->routes && !prefix->unsure) {
 		take_away(book, prefix);
 		table_del(&book->prefixes, &prefix->by_key);
@@ -264,6 +280,9 @@ void route_book_set(struct route_book *book, const struct route *route, bool rea
 		book->routes++;
 	}
 	known->way = route->way;
+	known->local = route->type == RTN_LOCAL || route->type == RTN_BROADCAST ||
+		       route->type == RTN_ANYCAST;
+	book->custom |= route->type == RTN_LOCAL && route->protocol != RTPROT_KERNEL;
 	known->missed = false;
 	known->generation = book->generation;
 	settle(book, prefix);

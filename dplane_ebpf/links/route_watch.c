@@ -286,7 +286,8 @@ static int read_families(struct route_watch *watch)
 
 static void tell_links(struct route_watch *watch)
 {
-	bool wide = watch->book.wide > 0, news = atomic_exchange(watch->local_wide, wide) != wide;
+	bool wide = watch->book.wide > 0 || watch->book.custom,
+	     news = atomic_exchange(watch->local_wide, wide) != wide;
 
 	news |= watch->readings && !atomic_exchange(&watch->ready, true);
 	if (news && watch->links_fd >= 0)

@@ -158,6 +158,12 @@ static void add(struct rules *rules, enum leads_to to)
 	}
 }
 
+static void add_rule(struct rules *rules, const struct fib_rule_hdr *header, enum leads_to to)
+{
+	add(rules, to);
+	rules->others |= to == NOWHERE || (to == ELSEWHERE && header->table != RT_TABLE_DEFAULT);
+}
+
 void rule_message(struct links *links, const struct nlmsghdr *nlh)
 {
 	const struct fib_rule_hdr *header = mnl_nlmsg_get_payload(nlh);
@@ -167,7 +173,7 @@ void rule_message(struct links *links, const struct nlmsghdr *nlh)
 	if (!(nlh->nlmsg_flags & NLM_F_MULTI))
 		links->rules_changed = true;
 	else if (rules)
-		add(rules, leads_to(links, nlh));
+		add_rule(rules, header, leads_to(links, nlh));
 }
 
 void rule_read_again(struct links *links)

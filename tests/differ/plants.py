@@ -92,8 +92,6 @@ def plants():
     yield Plant("forwarding", ["sysctl net.ipv4.conf.e3.forwarding=0"], ["sysctl net.ipv4.conf.e3.forwarding=1"])
     yield Plant("forwarding", ["sysctl net.ipv6.conf.all.forwarding=0"], ["sysctl net.ipv6.conf.all.forwarding=1"])
     yield Plant("rp-filter", ["sysctl net.ipv4.conf.e3.rp_filter=1"], ["sysctl net.ipv4.conf.e3.rp_filter=0"])
-    yield Plant("proxy", ["sysctl net.ipv6.conf.all.proxy_ndp=1", "ip -6 neighbour add proxy 2001:db8:f040:142::7 dev e4"],
-                ["sysctl net.ipv6.conf.all.proxy_ndp=0", "ip -6 neighbour del proxy 2001:db8:f040:142::7 dev e4"])
     yield Plant("neighbour", ["ip neighbour replace 10.9.1.2 lladdr 02:04:00:09:01:99 nud permanent dev e1"],
                 ["ip neighbour replace 10.9.1.2 lladdr 02:04:00:09:01:02 nud permanent dev e1"])
     yield Plant("neighbour", ["ip neighbour del 10.9.1.2 dev e1"],

@@ -365,9 +365,25 @@ START_TEST(local_table_comes_first)
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.0.1.1"), FIB_GROUP_LOCAL);
 	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, "10.0.1.7"), FIB_GROUP_NO_ROUTE);
 	run("ip route del local 203.0.113.0/24 dev lo");
-	wait_for(!local_wide);
-	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, HOST4), FIB_GROUP_NO_ROUTE);
+	wait_for(lookup_in(FIB_TABLE_LOCAL, HOST4) == FIB_GROUP_NO_ROUTE);
+	/* from the first such route on the kernel looks at sources more closely, for good */
+	ck_assert(local_wide);
 	ck_assert_uint_eq(lookup("203.0.113.200"), by_default);
+}
+END_TEST
+
+/* The kernel lets nobody else send from an address of a local route, whatever its table. */
+START_TEST(local_in_another_table)
+{
+	run("ip route add local 203.0.113.0/24 dev lo table main");
+	wait_for(local_wide && lookup_in(FIB_TABLE_LOCAL, HOST4) == FIB_GROUP_LOCAL);
+	run("ip route add local 203.0.113.0/24 dev lo");
+	run("ip route del local 203.0.113.0/24 dev lo table main");
+	wait_for(lookup(HOST4) == FIB_GROUP_LOCAL);
+	ck_assert_uint_eq(lookup_in(FIB_TABLE_LOCAL, HOST4), FIB_GROUP_LOCAL);
+	run("ip route del local 203.0.113.0/24 dev lo");
+	wait_for(lookup_in(FIB_TABLE_LOCAL, HOST4) == FIB_GROUP_NO_ROUTE &&
+		 lookup(HOST4) == by_default);
 }
 END_TEST
 
@@ -432,6 +448,7 @@ TCase *route_case(void)
 	tcase_add_test(tc, one_network_twice);
 	tcase_add_test(tc, source_address_deleted);
 	tcase_add_test(tc, local_table_comes_first);
+	tcase_add_test(tc, local_in_another_table);
 	tcase_add_test(tc, other_tables);
 	tcase_add_test(tc, fifty_thousand_at_once);
 	return tc;
