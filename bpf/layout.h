@@ -225,8 +225,7 @@ struct fib_neigh_key {
 	X(KERNEL_OWN_ROUTE, "kernel-own-route", \
 	  "prefix for which the kernel has a route that zebra does not, or lacks zebra's") \
 	X(KERNEL_OVERFLOW, "kernel-overflow", "prefix for which our tables had no room") \
-	X(KERNEL_NEXTHOP, "kernel-nexthop", \
-	  "next hop down, or one of several whose neighbour is not known") \
+	X(KERNEL_NEXTHOP, "kernel-nexthop", "next hop down, or its neighbour failed") \
 	X(KERNEL_NEIGHBOUR, "kernel-neighbour", \
 	  "connected host whose MAC address is not known yet") \
 	X(KERNEL_MTU, "kernel-mtu", "larger than the MTU of the way out") \

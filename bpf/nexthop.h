@@ -272,9 +272,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	dst = READ_ONCE(nexthop->dst);
 	src = src_after(nexthop, dst);
 	action = FIB_NH_ACTION(dst);
-	/* of several members the kernel passes over one whose MAC address is not known */
-	if (action == FIB_NH_KERNEL || action >= FIB_NH_MAX ||
-	    (action == FIB_NH_RESOLVE && FIB_DESC_MASK(desc)))
+	if (action == FIB_NH_KERNEL || action >= FIB_NH_MAX)
 		return to_kernel(FIB_CNT_KERNEL_NEXTHOP);
 	if (nexthop->ifindex == skb->ifindex)
 		return to_kernel(FIB_CNT_KERNEL_SAME_INTERFACE);
