@@ -45,7 +45,7 @@ static void watcher(void *arg, uint32_t nexthop, const struct fib_nexthop_key *k
 
 static struct way way_of(uint32_t ifindex, const char *gate, uint8_t action, uint16_t mtu)
 {
-	static uint8_t number;
+	static uint8_t made;
 	struct way way = {
 		.key.ifindex = ifindex,
 		.adjacency = {.action = action, .mtu = mtu},
@@ -55,9 +55,9 @@ static struct way way_of(uint32_t ifindex, const char *gate, uint8_t action, uin
 		way.key.family = strchr(gate, ':') ? AF_INET6 : AF_INET;
 		must(inet_pton(way.key.family, gate, way.key.gate) == 1, "%s", gate);
 	}
-	number++;
-	memcpy(way.adjacency.dst, (uint8_t[6]){2, number, 0x11, 0x22, 0x33, 0x44}, 6);
-	memcpy(way.adjacency.src, (uint8_t[6]){6, number, 0x55, 0x66, 0x77, 0x88}, 6);
+	made++;
+	memcpy(way.adjacency.dst, (uint8_t[6]){2, made, 0x11, 0x22, 0x33, 0x44}, 6);
+	memcpy(way.adjacency.src, (uint8_t[6]){6, made, 0x55, 0x66, 0x77, 0x88}, 6);
 	return way;
 }
 
