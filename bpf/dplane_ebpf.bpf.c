@@ -92,7 +92,6 @@ SEC("tc")
 int dplane_ebpf(struct __sk_buff *skb)
 {
 	__u64 interface;
-	int action;
 
 	if (skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) ||
 	    skb->protocol == bpf_htons(ETH_P_8021AD))
@@ -105,17 +104,9 @@ int dplane_ebpf(struct __sk_buff *skb)
 	if (skb->mark)
 		return to_kernel(FIB_CNT_KERNEL_MARK);
 	interface = interface_flags(skb->ifindex);
-	/* once more where it was cut, which happens once */
-#pragma clang loop unroll(disable)
-	for (int tries = 0; tries < 2; tries++) {
-		if (skb->protocol == bpf_htons(ETH_P_IP))
-			action = forward4(skb, interface);
-		else
-			action = forward6(skb, interface);
-		if (action != PACKET_AGAIN)
-			return action;
-	}
-	return to_kernel(FIB_CNT_KERNEL_INTERNAL);
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return forward4(skb, interface);
+	return forward6(skb, interface);
 }
 
 char LICENSE[] SEC("license") = "GPL";

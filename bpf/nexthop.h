@@ -206,17 +206,18 @@ static __always_inline bool padded_with_zeros(const struct __sk_buff *skb, const
 
 /*
  * What stands behind the packet in its frame stays here, as in the kernel: padding in which a careless sender leaves what
- * was in its memory, or anything else. It is cut off once nothing can send the packet to the kernel any more, and all
- * begins again, for the packet may lie elsewhere then. What cannot be cut is the kernel's; of a packet that is to be sent
- * as segments it knows best where that ends.
+ * was in its memory, or anything else. False: it cannot be cut off, and nothing has changed; of a packet that
+ * is to be sent as segments the kernel knows best where it ends.
  */
-#define PACKET_AGAIN 100 /* no action of TC's */
-
-static __always_inline int packet_cut(struct __sk_buff *skb, const struct packet *p)
+static __always_inline bool packet_cut(struct __sk_buff *skb, struct packet *p)
 {
+	if (padded_with_zeros(skb, p))
+		return true;
 	if (skb->gso_size || bpf_skb_change_tail(skb, ETH_HLEN + p->length, 0))
-		return to_kernel(FIB_CNT_KERNEL_MALFORMED);
-	return PACKET_AGAIN;
+		return false;
+	p->data = (void *)(long)skb->data;
+	p->data_end = (void *)(long)skb->data_end;
+	return true;
 }
 
 /*
@@ -233,9 +234,9 @@ static __always_inline __u64 src_after(const struct fib_nexthop *nexthop, __u64 
 /*
  * Forward a parsed packet whose prefix has this group; interface: the word of the one that it came in by. v6 is a constant where
  * this is inlined. Everything that may still send the packet to the kernel comes before
- * the first byte is changed; what the tables have no way for is not checked any further. PACKET_AGAIN: parse it anew.
+ * the first byte is changed; what the tables have no way for is not checked any further.
  */
-static __always_inline int forward(struct __sk_buff *skb, const struct packet *p, __u32 group,
+static __always_inline int forward(struct __sk_buff *skb, struct packet *p, __u32 group,
 				   __u64 interface, bool v6)
 {
 	const struct fib_header *header = array_of(&fib_header);
@@ -283,8 +284,13 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		if (!neighbour_known(&key))
 			return to_kernel(FIB_CNT_KERNEL_NEIGHBOUR);
 	}
-	if (unlikely(skb->len > ETH_HLEN + p->length) && !padded_with_zeros(skb, p))
-		return packet_cut(skb, p);
+	if (unlikely(skb->len > ETH_HLEN + p->length)) {
+		if (!packet_cut(skb, p))
+			return to_kernel(FIB_CNT_KERNEL_MALFORMED);
+		ip = p->data + ETH_HLEN;
+		if (ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > p->data_end)
+			return to_kernel(FIB_CNT_KERNEL_INTERNAL);
+	}
 
 	if (action == FIB_NH_REWRITE)
 		ether_rewrite(p->data, dst, src);

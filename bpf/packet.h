@@ -61,10 +61,17 @@ static __always_inline bool has_ports(__u8 protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
 }
 
-/* Where the ports of the packet's transport header are readable: as one word for the hash. */
+/* The packet itself, without what may stand behind it in its frame, has so many bytes from there on. */
+static __always_inline bool packet_reaches(const struct packet *p, __u32 at, __u32 bytes)
+{
+	return at - ETH_HLEN + bytes <= p->length;
+}
+
+/* Where the packet has the ports of a transport header: as one word for the hash. */
 static __always_inline bool packet_ports(const struct packet *p, const __u32 *header, __u32 *ports)
 {
-	if (!p->l4 || !has_ports(p->protocol) || (void *)(header + 1) > p->data_end)
+	if (!p->l4 || !has_ports(p->protocol) || !packet_reaches(p, p->l4, sizeof(*ports)) ||
+	    (void *)(header + 1) > p->data_end)
 		return false;
 	*ports = *header;
 	return true;
@@ -171,12 +178,14 @@ static __always_inline bool quote_hash4(const struct packet *p, __u32 *hash)
 	struct icmp_quote4 quote;
 	__u32 ports = 0;
 
-	if (!p->l4 || bpf_skb_load_bytes(p->skb, p->l4, &quote, sizeof(quote)) ||
+	if (!p->l4 || !packet_reaches(p, p->l4, sizeof(quote)) ||
+	    bpf_skb_load_bytes(p->skb, p->l4, &quote, sizeof(quote)) ||
 	    !icmp_error(quote.type, ICMP_ERRORS) || quote.ip.version != 4)
 		return false;
 	/* ports that are there; what a first fragment is about is mostly sent whole the other way */
 	if (has_ports(quote.ip.protocol) && quote.ip.ihl == 5 &&
 	    !(quote.ip.frag_off & bpf_htons(IP_OFFSET)) &&
+	    packet_reaches(p, p->l4 + sizeof(quote), sizeof(ports)) &&
 	    bpf_skb_load_bytes(p->skb, p->l4 + sizeof(quote), &ports, sizeof(ports)))
 		ports = 0;
 	*hash = flow_hash4(quote.ip.protocol, quote.ip.daddr, quote.ip.saddr, ports_swapped(ports));
@@ -291,10 +300,11 @@ static __always_inline bool quote_hash6(const struct packet *p, __u32 *hash)
 	__u64 rest = 0;
 	__u32 ports;
 
-	if (bpf_skb_load_bytes(p->skb, at, &quote, sizeof(quote)) ||
+	if (!packet_reaches(p, at, sizeof(quote)) ||
+	    bpf_skb_load_bytes(p->skb, at, &quote, sizeof(quote)) ||
 	    !icmp_error(quote.type, ICMPV6_ERRORS) || quote.ip.version != 6)
 		return false;
-	if (has_ports(quote.ip.nexthdr) &&
+	if (has_ports(quote.ip.nexthdr) && packet_reaches(p, at + sizeof(quote), sizeof(ports)) &&
 	    !bpf_skb_load_bytes(p->skb, at + sizeof(quote), &ports, sizeof(ports)))
 		rest = flow_rest(ports_swapped(ports), quote.ip.nexthdr, flow_label(&quote.ip));
 	*hash = flow_hash6(&quote.ip.daddr, &quote.ip.saddr, rest);

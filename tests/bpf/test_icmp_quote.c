@@ -240,6 +240,55 @@ START_TEST(label_counts_without_ports_only)
 }
 END_TEST
 
+/* Only one member is still used; UINT32_MAX: all of them are. */
+static void others_to_kernel(uint32_t member)
+{
+	for (uint8_t i = 0; i < MEMBERS; i++) {
+		struct hop hop = {.nexthop = numbers[i]};
+		bool used = member == UINT32_MAX || numbers[i] == member;
+
+		hop.key = (struct fib_nexthop_key){.ifindex = bed.out, .family = AF_INET};
+		hop.key.gate[3] = (uint8_t)(i + 1);
+		hop_publish(&hop, used ? FIB_NH_REWRITE : FIB_NH_KERNEL, 1500, false);
+	}
+}
+
+/* What stands behind the packet in its frame is not of the flow: neither ports nor a quote. */
+START_TEST(trailer_does_not_count)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		for (int icmp = 0; icmp < 2; icmp++) {
+			uint32_t member = 0;
+
+			for (uint16_t i = 0; i < 50; i++) {
+				size_t header = v6 ? 40 : 20;
+				struct ends ends = ends_of(v6, 1);
+				struct frame reply;
+
+				ends.port = (uint16_t)(4000 + i);
+				packet(&frame, &ends, IPPROTO_UDP, false);
+				if (icmp) {
+					packet(&reply, &ends, IPPROTO_UDP, true);
+					error(&ends, v6 ? 2 : 3, &reply, 60);
+				}
+				/* only the ICMP header is of the packet, or nothing of UDP's */
+				frame.data[ETHER_LEN + (v6 ? 5 : 3)] =
+					(uint8_t)((v6 ? 0 : header) + (icmp ? 8 : 0));
+				frame.data[ETHER_LEN + (v6 ? 4 : 2)] = 0;
+				if (!v6)
+					frame_checksum4(&frame);
+				if (!i) {
+					member = way(&frame);
+					others_to_kernel(member);
+				}
+				ck_assert_uint_eq(way(&frame), member);
+			}
+			others_to_kernel(UINT32_MAX);
+		}
+	}
+}
+END_TEST
+
 TCase *icmp_quote_tests(void)
 {
 	TCase *tcase = tcase_create("icmp-quote");
@@ -249,6 +298,7 @@ TCase *icmp_quote_tests(void)
 	tcase_add_loop_test(tcase, short_quotes, 0, 2);
 	tcase_add_test(tcase, error_in_fragments);
 	tcase_add_test(tcase, quoted_fragment);
+	tcase_add_test(tcase, trailer_does_not_count);
 	tcase_add_test(tcase, label_counts_without_ports_only);
 	return tcase;
 }
