@@ -22,6 +22,8 @@ def test_alternate_until_spf(need_module, net):
     """
     r1, h1, h3 = (net.nodes[name] for name in ("r1", "h1", "h3"))
     wait_until("r1 has an alternate for h3's network", lambda: is_protected(r1), timeout=60)
+    wait_until("the alternate's router knows the way", lambda: triangle.kernel_has_route(net.nodes["r2"]),
+               timeout=60)
     wait_until("h3 answers", lambda: datagrams(h1, h3, TARGET, count=50)["lost"] == 0)
     before = members(r1)
     assert before[ALTERNATE]["slots"] == 0 and before[ALTERNATE]["packets"] == 0, "a backup is not for balancing"
