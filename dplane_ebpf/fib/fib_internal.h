@@ -502,6 +502,7 @@ struct fib_group {
 	uint32_t n_own; /* without those that are backups only */
 	uint32_t routes;
 	uint64_t way;		/* of its own members, see fib_way_add() */
+	uint32_t overlaid;	/* routes of it that have a record in overlay.c */
 	uint32_t offset, slots; /* published range; slots 0: none, desc is 0 */
 	uint32_t wanted;	/* slots that could not be had; 0: it has what it wants */
 	uint32_t generation;

@@ -52,6 +52,16 @@ static bool same_way(const struct fib *fib, const struct fib_overlay *overlay)
 
 /* ---- records ---- */
 
+/* The record's route, which its group counts: most have none, and are not looked for when they change. */
+static void set_route(struct fib *fib, struct fib_overlay *overlay, uint16_t group)
+{
+	if (overlay->route >= FIB_GROUP_FIRST)
+		fib->group[overlay->route].overlaid--;
+	if (group >= FIB_GROUP_FIRST)
+		fib->group[group].overlaid++;
+	overlay->route = group;
+}
+
 static struct fib_overlay **bucket_of(const struct fib *fib, const struct fib_prefix *prefix)
 {
 	uint64_t hash = (uint64_t)prefix->table << 16 | prefix->family << 8 | prefix->len, half[2];
@@ -107,8 +117,10 @@ static struct fib_overlay *get(struct fib *fib, const struct fib_prefix *prefix)
 		return NULL;
 	overlay->prefix = *prefix;
 	group = fib_table_cover(fib, prefix, &len);
-	if (group && len == prefix->len)
-		overlay->route = overlay->published = (uint16_t)group;
+	if (group && len == prefix->len) {
+		set_route(fib, overlay, (uint16_t)group);
+		overlay->published = (uint16_t)group;
+	}
 	bucket = bucket_of(fib, prefix);
 	overlay->next = *bucket;
 	*bucket = overlay;
@@ -131,6 +143,7 @@ static void put(struct fib *fib, struct fib_overlay *overlay)
 	while (*link != overlay)
 		link = &(*link)->next;
 	*link = overlay->next;
+	set_route(fib, overlay, 0);
 	fib->overlays--;
 	free(overlay);
 }
@@ -176,7 +189,7 @@ static int publish(struct fib *fib, struct fib_overlay *overlay)
 
 void fib_overlay_group_changed(struct fib *fib, uint32_t group)
 {
-	if (!fib->overlays)
+	if (!fib->group[group].overlaid)
 		return;
 	for (uint32_t i = 0; i < FIB_OVERLAY_BUCKETS; i++) {
 		for (struct fib_overlay *o = fib->overlay[i]; o; o = o->next) {
@@ -207,11 +220,12 @@ int fib_overlay_route(struct fib *fib, const struct fib_prefix *prefix, uint16_t
 	}
 	before = *overlay;
 	*old = overlay->route;
-	overlay->route = group;
+	set_route(fib, overlay, group);
 	overlay->read = read && group;
 	overlay->doubt = false;
 	err = publish(fib, overlay);
 	if (err) {
+		set_route(fib, overlay, before.route);
 		*overlay = before;
 		*old = 0;
 	}

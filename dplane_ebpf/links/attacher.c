@@ -8,14 +8,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 
-#include "dplane_ebpf/links/table.h"
+#include "dplane_ebpf/links/links_internal.h"
 
 /* An interface that is not wanted keeps its program for so long. */
 #define LAZY_NS 1000000000ull
@@ -476,19 +475,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct attacher *attacher)
-{
-	sigset_t all, old;
-	int err;
-
-	/* signals are for the daemon's own threads */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&attacher->thread, NULL, run, attacher);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return err;
-}
-
 static void free_requests(struct list *list)
 {
 	struct request *request;
@@ -536,7 +522,7 @@ struct attacher *attacher_start(struct datapath *datapath, int request_fd, int w
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
 	pthread_cond_init(&attacher->wake, &clock);
 	pthread_condattr_destroy(&clock);
-	err = start_thread(attacher);
+	err = links_thread_start(&attacher->thread, run, attacher);
 	if (!err)
 		return attacher;
 	attacher_free(attacher);

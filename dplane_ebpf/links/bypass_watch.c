@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,13 +278,8 @@ struct bypass_watch *bypass_watch_open(const struct datapath *datapath, int wake
 
 int bypass_watch_start(struct bypass_watch *watch)
 {
-	sigset_t all, old;
-	int err;
+	int err = links_thread_start(&watch->thread, run, watch);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&watch->thread, NULL, run, watch);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	watch->started = !err;
 	return err;
 }

@@ -190,15 +190,14 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct links *links)
+int links_thread_start(pthread_t *thread, void *(*run_it)(void *), void *arg)
 {
 	sigset_t all, old;
 	int err;
 
-	/* signals are for the daemon's own threads */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&links->thread, NULL, run, links);
+	err = pthread_create(thread, NULL, run_it, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return err;
 }
@@ -278,7 +277,7 @@ struct links *links_start_with(struct fib *fib, struct datapath *datapath,
 	if (!err)
 		err = route_watch_start(links->routes);
 	if (!err)
-		err = start_thread(links);
+		err = links_thread_start(&links->thread, run, links);
 	if (err) {
 		snprintf(error, error_len, "links: cannot start a thread: %s", strerror(err));
 		fib_nexthop_watch(fib, NULL, NULL);

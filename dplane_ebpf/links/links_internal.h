@@ -211,6 +211,8 @@ struct links {
 
 uint64_t links_now(void); /* ms, monotonic */
 void links_out_of_memory(struct links *links);
+/* Starts a thread that gets no signals: those are for the daemon's own. 0 or an errno. */
+int links_thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 /*
  * Before that nothing is judged: an interface must not be used where that would bypass something, or where the kernel's own
  * routes are not known yet; and what an earlier process left must not be taken for wrong.
@@ -218,6 +220,16 @@ void links_out_of_memory(struct links *links);
 bool links_ready(const struct links *links);
 
 /* ---- netlink.c ---- */
+
+#define NETLINK_BUFFER (64u * 1024)
+
+/* A socket of rtnetlink's; flags: SOCK_NONBLOCK or 0. -1 and errno. */
+int netlink_socket(int flags);
+/*
+ * One datagram into a buffer of NETLINK_BUFFER bytes; its length, 0 if it is not the kernel's, or a negative errno (-EAGAIN:
+ * nothing is there, or not in time). Any thread.
+ */
+ssize_t netlink_receive(int fd, uint8_t *buffer);
 
 int netlink_open(struct links *links, const struct links_options *options, char *error,
 		 size_t error_len);

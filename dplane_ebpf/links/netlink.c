@@ -19,7 +19,6 @@
 
 #include "dplane_ebpf/log.h"
 
-#define BUFFER_SIZE (64u * 1024)
 #define EVENTS_BUFFER (8 * 1024 * 1024)
 #define DUMP_TIMEOUT_MS 3000
 #define DUMP_ATTEMPTS 5
@@ -29,10 +28,10 @@ static const int groups[] = {RTNLGRP_LINK,	RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IF
 			     RTNLGRP_NEIGH,	RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
 			     RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
 
-static int open_socket(void)
+int netlink_socket(int flags)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE);
 
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		close(fd);
@@ -46,14 +45,14 @@ int netlink_open(struct links *links, const struct links_options *options, char 
 {
 	int size = options->receive_buffer ? options->receive_buffer : EVENTS_BUFFER;
 
-	links->buffer = malloc(BUFFER_SIZE);
+	links->buffer = malloc(NETLINK_BUFFER);
 	if (!links->buffer) {
 		snprintf(error, error_len, "links: out of memory");
 		return -ENOMEM;
 	}
-	links->events_fd = open_socket();
-	links->dump_fd = open_socket();
-	links->request_fd = open_socket();
+	links->events_fd = netlink_socket(SOCK_NONBLOCK);
+	links->dump_fd = netlink_socket(SOCK_NONBLOCK);
+	links->request_fd = netlink_socket(SOCK_NONBLOCK);
 	if (links->events_fd < 0 || links->dump_fd < 0 || links->request_fd < 0) {
 		snprintf(error, error_len, "links: cannot open a netlink socket: %s",
 			 strerror(errno));
@@ -85,17 +84,16 @@ void netlink_close(struct links *links)
 	free(links->buffer);
 }
 
-/* One datagram into links->buffer; its length, 0 if it is not the kernel's, negative errno. */
-static ssize_t receive(struct links *links, int fd)
+ssize_t netlink_receive(int fd, uint8_t *buffer)
 {
 	struct sockaddr_nl from = {0};
-	struct iovec iov = {.iov_base = links->buffer, .iov_len = BUFFER_SIZE};
+	struct iovec iov = {.iov_base = buffer, .iov_len = NETLINK_BUFFER};
 	struct msghdr msg = {
 		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t len;
 
 	do {
-		len = recvmsg(fd, &msg, MSG_DONTWAIT);
+		len = recvmsg(fd, &msg, 0);
 	} while (len < 0 && errno == EINTR);
 	if (len < 0)
 		return -errno;
@@ -144,7 +142,7 @@ static void dispatch(struct links *links, const struct nlmsghdr *nlh)
 void netlink_read_events(struct links *links)
 {
 	for (int i = 0; i < BATCH; i++) {
-		ssize_t len = receive(links, links->events_fd);
+		ssize_t len = netlink_receive(links->events_fd, links->buffer);
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)links->buffer;
 
 		if (len == -EAGAIN)
@@ -163,7 +161,7 @@ void netlink_discard_events(struct links *links)
 {
 	/* An overrun socket takes nothing new until it is empty, so this ends; the limit is for a flood. */
 	for (int i = 0; i < 1000000; i++) {
-		if (receive(links, links->events_fd) == -EAGAIN)
+		if (netlink_receive(links->events_fd, links->buffer) == -EAGAIN)
 			return;
 	}
 }
@@ -176,7 +174,7 @@ static int read_dump(struct links *links, uint32_t seq)
 	bool interrupted = false;
 
 	for (;;) {
-		ssize_t len = receive(links, links->dump_fd);
+		ssize_t len = netlink_receive(links->dump_fd, links->buffer);
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)links->buffer;
 
 		if (len == -EAGAIN) {
@@ -361,7 +359,7 @@ void netlink_read_errors(struct links *links)
 	while (attacher_take_refused(links->attacher, refused, &err))
 		request_failed(links, (const struct nlmsghdr *)refused, err);
 	for (int i = 0; i < BATCH; i++) {
-		ssize_t len = receive(links, links->request_fd);
+		ssize_t len = netlink_receive(links->request_fd, links->buffer);
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)links->buffer;
 
 		if (len < 0)

@@ -76,7 +76,7 @@ struct route_watch_stats {
 };
 
 /*
- * Opens the sockets in the caller's network namespace, and reads all there is. The FIB must outlive it. local_wide: set
+ * Opens the sockets in the caller's network namespace; the thread reads all there is, first. The FIB must outlive it. local_wide: set
  * while the kernel's local table has more than host addresses, or others have made local routes (FIB_TABLE_LOCAL is to be asked
  * first); then, and when that ends, wake_fd, an eventfd or -1, is written to. NULL and one line in error otherwise.
  */

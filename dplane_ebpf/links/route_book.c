@@ -119,13 +119,20 @@ static const struct book_route *best_of(const struct book_prefix *prefix)
 /* What the kernel's local table has is laid over the main table's, and stands in a table of its own. */
 static int lay_local(struct route_book *book, struct book_prefix *prefix, bool lay)
 {
-	struct fib_prefix at = prefix->prefix;
+	struct fib_prefix at = prefix->prefix, own = at;
 	int err;
 
-	book->wide += is_host(&at) ? 0 : lay ? 1 : -1;
+	own.table = FIB_TABLE_LOCAL;
+	err = fib_local_prefix(book->fib, &own, lay);
+	if (err)
+		return err;
 	err = fib_local_prefix(book->fib, &at, lay);
-	at.table = FIB_TABLE_LOCAL;
-	return err ? err : fib_local_prefix(book->fib, &at, lay);
+	if (err) {
+		fib_local_prefix(book->fib, &own, !lay);
+		return err;
+	}
+	book->wide += is_host(&at) ? 0 : lay ? 1 : -1;
+	return 0;
 }
 
 static int lay(struct route_book *book, struct book_prefix *prefix, uint64_t way)
@@ -169,7 +176,8 @@ static void lay_source(struct route_book *book, struct book_prefix *prefix)
 	at.table = FIB_TABLE_LOCAL;
 	if (fib_local_prefix(book->fib, &at, want))
 		out_of_memory(book);
-	prefix->source_laid = want;
+	else
+		prefix->source_laid = want;
 }
 
 /* Brings the FIB to what the prefix's routes say; the prefix is gone when it has none. */

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -27,7 +26,6 @@
 #include "dplane_ebpf/links/links_internal.h"
 #include "dplane_ebpf/log.h"
 
-#define BUFFER_SIZE (64u * 1024)
 #define EVENTS_BUFFER (16 * 1024 * 1024)
 #define DUMP_TIMEOUT_S 5
 #define DUMP_ATTEMPTS 3
@@ -87,23 +85,11 @@ static int filter_zebras(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-static int open_socket(int flags)
-{
-	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static int open_events(void)
 {
 	static const int groups[] = {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
 				     RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
-	int fd = open_socket(SOCK_NONBLOCK), size = EVENTS_BUFFER;
+	int fd = netlink_socket(SOCK_NONBLOCK), size = EVENTS_BUFFER;
 
 	if (fd < 0)
 		return -1;
@@ -127,7 +113,7 @@ failed:
 static int open_dump(void)
 {
 	const struct timeval timeout = {.tv_sec = DUMP_TIMEOUT_S};
-	int fd = open_socket(0), yes = 1;
+	int fd = netlink_socket(0), yes = 1;
 
 	/* without it a dump has the exceptions of routes, too */
 	if (fd >= 0 &&
@@ -137,25 +123,6 @@ static int open_dump(void)
 		return -1;
 	}
 	return fd;
-}
-
-/* One datagram; its length, 0 if it is not the kernel's, or a negative errno. */
-static ssize_t receive(struct route_watch *watch, int fd)
-{
-	struct sockaddr_nl from = {0};
-	struct iovec iov = {.iov_base = watch->buffer, .iov_len = BUFFER_SIZE};
-	struct msghdr msg = {
-		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t len;
-
-	do {
-		len = recvmsg(fd, &msg, 0);
-	} while (len < 0 && errno == EINTR);
-	if (len < 0)
-		return -errno;
-	if (msg.msg_flags & MSG_TRUNC)
-		return -EMSGSIZE;
-	return from.nl_pid == 0 ? len : 0;
 }
 
 /* ---- what is told ---- */
@@ -208,7 +175,7 @@ static void read_events(struct route_watch *watch)
 	for (int i = 0; i < BATCH && len >= 0; i++) {
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)watch->buffer;
 
-		len = receive(watch, watch->events_fd);
+		len = netlink_receive(watch->events_fd, watch->buffer);
 		for (int left = (int)len; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 			dispatch(watch, nlh);
 	}
@@ -262,7 +229,7 @@ static int read_family(struct route_watch *watch, uint8_t family)
 	int err = request(watch, family);
 
 	for (bool more = !err; more && !watch->stop;) {
-		ssize_t len = receive(watch, watch->dump_fd);
+		ssize_t len = netlink_receive(watch->dump_fd, watch->buffer);
 
 		if (len < 0)
 			return len == -EAGAIN ? -ETIMEDOUT : (int)len;
@@ -401,14 +368,12 @@ struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_wide, i
 	watch->links_fd = wake_fd;
 	route_book_init(&watch->book, fib);
 	pthread_mutex_init(&watch->lock, NULL);
-	watch->buffer = malloc(BUFFER_SIZE);
+	watch->buffer = malloc(NETLINK_BUFFER);
 	watch->events_fd = open_events();
 	watch->dump_fd = open_dump();
 	watch->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (watch->buffer && watch->events_fd >= 0 && watch->dump_fd >= 0 && watch->wake_fd >= 0) {
-		watch->due = 0;
+	if (watch->buffer && watch->events_fd >= 0 && watch->dump_fd >= 0 && watch->wake_fd >= 0)
 		return watch;
-	}
 	snprintf(error, error_len, "routes: cannot listen for the kernel's routes: %s",
 		 strerror(errno));
 	watch_free(watch);
@@ -417,13 +382,8 @@ struct route_watch *route_watch_open(struct fib *fib, atomic_bool *local_wide, i
 
 int route_watch_start(struct route_watch *watch)
 {
-	sigset_t all, old;
-	int err;
+	int err = links_thread_start(&watch->thread, run, watch);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&watch->thread, NULL, run, watch);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	watch->started = !err;
 	return err;
 }

@@ -161,7 +161,8 @@ static void add(struct rules *rules, enum leads_to to)
 static void add_rule(struct rules *rules, const struct fib_rule_hdr *header, enum leads_to to)
 {
 	add(rules, to);
-	rules->others |= to == NOWHERE || (to == ELSEWHERE && header->table != RT_TABLE_DEFAULT);
+	rules->others |= to == NOWHERE || to == VRF_ELSEWHERE ||
+			 (to == ELSEWHERE && header->table != RT_TABLE_DEFAULT);
 }
 
 void rule_message(struct links *links, const struct nlmsghdr *nlh)
